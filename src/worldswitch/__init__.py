@@ -1,0 +1,3 @@
+"""Worldswitch: a hypervisor laboratory whose every world switch is visible."""
+
+__version__ = "0.1.0"
