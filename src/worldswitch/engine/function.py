@@ -1,0 +1,74 @@
+"""`@typed` functions: one source, run by Python as it stands or compiled to native code."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from worldswitch.engine.types import Int
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Leave(Exception):  # noqa: N818 - it is control flow, not an error
+    """Raised by `raise Leave` in a typed function: abandon the current instruction.
+
+    State written before stays written. A function that may raise it, itself or through a callee,
+    is declared `@typed(leaves=True)`; the compiler passes the exit on through every caller.
+    """
+
+
+class Typed(Generic[P, R]):
+    """A typed function. Calling it runs the Python; the compiler reads its source.
+
+    leaves: it may `raise Leave`. inline: True inlines it always, False never, None lets the
+    optimiser choose. name: the symbol stem, made unique by the compiler. pure: no side effects.
+    """
+
+    def __init__(
+        self, fn: Callable[P, R], leaves: bool, inline: bool | None, name: str | None
+    ) -> None:
+        self.fn = fn
+        self.leaves = leaves
+        self.inline = inline
+        self.name = name or fn.__name__
+        self.__doc__ = fn.__doc__
+        self.__name__ = self.name
+        self.__wrapped__ = fn
+        self._kinds: tuple[Any, ...] | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameter names and their types, in order."""
+        notes = inspect.get_annotations(self.fn)
+        return {p: notes.get(p) for p in inspect.signature(self.fn).parameters}
+
+    @property
+    def returns(self) -> Any:
+        """The return type: a scalar type, None, or `tuple[...]` of scalar types."""
+        return inspect.get_annotations(self.fn).get("return")
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._kinds is None:
+            self._kinds = tuple(self.parameters.values())
+        given: Any = [
+            kind(value) if type(value) is int and issubclass(kind, Int) else value
+            for kind, value in zip(self._kinds, args, strict=True)
+        ]
+        return self.fn(*given, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<typed {self.name}>"
+
+
+def typed(
+    fn: Callable[..., Any] | None = None,
+    *,
+    leaves: bool = False,
+    inline: bool | None = None,
+    name: str | None = None,
+) -> Any:
+    """Declare a function of the typed subset; see `Typed` for the options."""
+    if fn is not None:
+        return Typed(fn, leaves, inline, name)
+    return lambda f: Typed(f, leaves, inline, name)
