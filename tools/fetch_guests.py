@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Fetch the guest images: unmodified Debian kernels and a busybox initramfs.
 
-The packages come through apt-get, in a private tree, from the Debian mirror that this machine's own apt
-sources name; nothing is installed. The images go to `${WORLDSWITCH_GUESTS}`, or to
+The packages come through apt-get, in a private tree, from the Debian mirror that this machine's own
+apt sources name; nothing is installed. The images go to `${WORLDSWITCH_GUESTS}`, or to
 `${XDG_CACHE_HOME:-~/.cache}/worldswitch/guests`, one directory per architecture:
 
     vmlinuz-6.1  vmlinuz-6.12  initramfs.cpio.gz  busybox  manifest.json
@@ -11,7 +11,6 @@ A second run checks the files against the manifest and fetches nothing.
 """
 
 import argparse
-import gzip
 import hashlib
 import json
 import os
@@ -25,19 +24,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from initramfs import APPLETS, INIT_SCRIPT, initramfs
+
 SUITES = ("bookworm", "bookworm-updates", "bookworm-backports")
 KERNEL_VERSIONS = ("6.1", "6.12")
-INIT_SCRIPT = Path(__file__).resolve().parent.parent / "guests" / "linux" / "init"
-IMAGE_MTIME = 1_700_000_000
 FETCH_ATTEMPTS = 3
-
-APPLETS = """
-    [ ash awk base64 basename cat chmod chown clear cmp cp cttyhack cut date dd df diff dirname dmesg du echo
-    env expr false find free grep gunzip gzip head hexdump hostname id ip kill ln ls lsmod mkdir mknod mktemp
-    mount mv nproc od paste ping pidof poweroff printf ps pwd readlink reboot rm rmdir sed seq setsid sh
-    sha256sum sleep sort stat stty sync tail tar tee test time timeout touch tr true tty umount uname uniq
-    uptime usleep vi wc which xargs yes zcat
-""".split()
 
 
 @dataclass(frozen=True)
@@ -80,7 +71,7 @@ def guests_directory() -> Path:
     return Path(cache) / "worldswitch" / "guests"
 
 
-# --- the machine's apt sources -------------------------------------------------------------------------------
+# --- the machine's apt sources -------------------------------------------------------------------
 
 
 def deb822_sources(text: str) -> Iterator[Mirror]:
@@ -120,12 +111,12 @@ def machine_mirror(etc_apt: Path = Path("/etc/apt")) -> Mirror:
             if re.search(r"(^|/)debian(\.list)?/?$", mirror.uri):
                 return mirror
     raise FetchError(
-        "this machine's apt sources name no Debian mirror; name one with --mirror, and the keyring that "
-        "verifies it with --keyring (package debian-archive-keyring)"
+        "this machine's apt sources name no Debian mirror; name one with --mirror, and the "
+        "keyring that verifies it with --keyring (package debian-archive-keyring)"
     )
 
 
-# --- apt in a private tree -----------------------------------------------------------------------------------
+# --- apt in a private tree -----------------------------------------------------------------------
 
 
 @dataclass
@@ -204,7 +195,7 @@ class PrivateApt:
                 time.sleep(2 * attempt)
 
     def kernel_package(self, metapackage: str, version: str) -> tuple[str, str]:
-        """The package name and version of the newest kernel `version` that `metapackage` depends on."""
+        """The newest kernel `version` that `metapackage` depends on: its package and release."""
         found: list[tuple[tuple[int, ...], str, str]] = []
         for stanza in self.call("apt-cache", "show", metapackage).split("\n\n"):
             depends = re.search(
@@ -237,64 +228,7 @@ class PrivateApt:
         return folder, version
 
 
-# --- the initramfs -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class CpioEntry:
-    """One member of a newc archive; `mode` includes the file type."""
-
-    name: str
-    mode: int
-    data: bytes = b""
-    device: tuple[int, int] = (0, 0)
-
-
-def newc_archive(entries: Sequence[CpioEntry]) -> bytes:
-    """A cpio archive in the newc format (the kernel's Documentation/driver-api/early-userspace)."""
-    out = bytearray()
-    trailer = CpioEntry("TRAILER!!!", 0)
-    for number, entry in enumerate([*entries, trailer], start=1):
-        last = entry is trailer
-        name = entry.name.encode() + b"\0"
-        directory = entry.mode & 0o170000 == 0o040000
-        values = (
-            0 if last else number,
-            entry.mode,
-            0,
-            0,
-            2 if directory else 1,
-            0 if last else IMAGE_MTIME,
-            len(entry.data),
-            0,
-            0,
-            *entry.device,
-            len(name),
-            0,
-        )
-        out += b"070701" + b"".join(b"%08X" % value for value in values) + name
-        out += bytes(-len(out) % 4)
-        out += entry.data
-        out += bytes(-len(out) % 4)
-    out += bytes(-len(out) % 512)
-    return bytes(out)
-
-
-def initramfs(busybox: bytes, init: bytes) -> bytes:
-    """A gzipped initramfs with busybox, a link per applet, the init script and two device nodes."""
-    folders = ["bin", "dev", "etc", "proc", "root", "run", "sys", "tmp"]
-    entries = [
-        *(CpioEntry(name, 0o040755) for name in folders),
-        CpioEntry("dev/console", 0o020600, device=(5, 1)),
-        CpioEntry("dev/null", 0o020666, device=(1, 3)),
-        CpioEntry("bin/busybox", 0o100755, busybox),
-        *(CpioEntry(f"bin/{name}", 0o120777, b"busybox") for name in APPLETS),
-        CpioEntry("init", 0o100755, init),
-    ]
-    return gzip.compress(newc_archive(entries), compresslevel=9, mtime=0)
-
-
-# --- the cache -----------------------------------------------------------------------------------------------
+# --- the cache -----------------------------------------------------------------------------------
 
 
 def sha256(path: Path) -> str:
@@ -336,8 +270,8 @@ def fetch_packages(
     for program, package in (("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg", "dpkg")):
         if shutil.which(program) is None:
             raise FetchError(
-                f"{program} is not on this machine (it reads Debian's packages); install the package "
-                f"{package}, or copy {folder} from a machine that has it"
+                f"{program} is not on this machine (it reads Debian's packages); install the "
+                f"package {package}, or copy {folder} from a machine that has it"
             )
     with tempfile.TemporaryDirectory(prefix="worldswitch-apt-") as scratch:
         apt = PrivateApt(Path(scratch) / "apt", arch, mirror)
@@ -374,15 +308,14 @@ def fetch(arch: str, folder: Path, mirror: Mirror | None, force: bool) -> None:
     wanted = [name for name in names if name not in manifest]
     if wanted:
         fetch_packages(folder, arch, mirror or machine_mirror(), manifest, wanted)
-    init = INIT_SCRIPT.read_bytes()
-    recipe = hashlib.sha256(
-        init + repr(APPLETS).encode() + manifest["busybox"]["sha256"].encode()
-    ).hexdigest()
+    init, applets = INIT_SCRIPT.read_bytes(), APPLETS.read_text().split()
+    parts = json.dumps([init.decode(), applets, manifest["busybox"]["sha256"]])
+    recipe = hashlib.sha256(parts.encode()).hexdigest()
     image = manifest.get("initramfs.cpio.gz", {})
     if image.get("recipe") != recipe:
         say(f"{arch}: building the initramfs")
         busybox = (folder / "busybox").read_bytes()
-        write_file(folder / "initramfs.cpio.gz", initramfs(busybox, init))
+        write_file(folder / "initramfs.cpio.gz", initramfs(busybox, init, applets))
         manifest["initramfs.cpio.gz"] = {
             "recipe": recipe,
             "sha256": sha256(folder / "initramfs.cpio.gz"),
