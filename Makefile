@@ -52,7 +52,7 @@ bench: $(READY) ## measure the budgets, beside QEMU and Unicorn where they are i
 lint: $(READY) ## ruff, the formatter's check, the import contracts and the project's own checks
 	$(BIN)/ruff check src tests tools
 	$(BIN)/ruff format --check src tests tools
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python tools/check_tree.py
 
 format: $(READY) ## let ruff rewrite what it can
