@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+"""Fetch the guest images: unmodified Debian kernels and a busybox initramfs.
+
+The packages come through apt-get, in a private tree, from the Debian mirror that this machine's own
+apt sources name; nothing is installed. The images go to `${WORLDSWITCH_GUESTS}`, or to
+`${XDG_CACHE_HOME:-~/.cache}/worldswitch/guests`, one directory per architecture:
+
+    vmlinuz-6.1  vmlinuz-6.12  initramfs.cpio.gz  busybox  manifest.json
+
+A second run checks the files against the manifest and fetches nothing.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from initramfs import APPLETS, INIT_SCRIPT, initramfs
+
+SUITES = ("bookworm", "bookworm-updates", "bookworm-backports")
+KERNEL_VERSIONS = ("6.1", "6.12")
+FETCH_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What Debian calls an architecture's kernel, and the kernel's file name in the package."""
+
+    metapackage: str
+    image: str = "vmlinuz"
+
+
+ARCHITECTURES = {
+    "s390x": Architecture(metapackage="linux-image-s390x"),
+    "amd64": Architecture(metapackage="linux-image-amd64"),
+    "arm64": Architecture(metapackage="linux-image-arm64"),
+}
+
+
+class FetchError(Exception):
+    """Something outside this program is missing or failed; the message says how to mend it."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A Debian mirror, and the keyring that its releases are signed with (None: apt's default)."""
+
+    uri: str
+    keyring: str | None = None
+
+
+def say(message: str) -> None:
+    """Progress, on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def guests_directory() -> Path:
+    """Where the images live."""
+    if named := os.environ.get("WORLDSWITCH_GUESTS"):
+        return Path(named)
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(cache) / "worldswitch" / "guests"
+
+
+# --- the machine's apt sources -------------------------------------------------------------------
+
+
+def deb822_sources(text: str) -> Iterator[Mirror]:
+    """Mirrors of the enabled binary entries of a `.sources` file."""
+    lines = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    for stanza in re.split(r"\n\s*\n", lines):
+        pairs = re.findall(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t]+.*)*)", stanza, re.MULTILINE)
+        fields = {name.lower(): value.strip() for name, value in pairs}
+        if "deb" not in fields.get("types", "").split() or fields.get("enabled") == "no":
+            continue
+        keyring = fields.get("signed-by", "")
+        for uri in fields.get("uris", "").split():
+            yield Mirror(uri, keyring if keyring.startswith("/") else None)
+
+
+def one_line_sources(text: str) -> Iterator[Mirror]:
+    """Mirrors of the `deb` lines of a `.list` file."""
+    for options, uri in re.findall(r"^\s*deb\s+(?:\[([^\]]*)\]\s+)?(\S+)", text, re.MULTILINE):
+        keyring = re.search(r"signed-by=(/\S+)", options, re.IGNORECASE)
+        yield Mirror(uri, keyring.group(1) if keyring else None)
+
+
+def machine_mirror(etc_apt: Path = Path("/etc/apt")) -> Mirror:
+    """The Debian mirror that the machine's apt sources name."""
+    parts = etc_apt / "sources.list.d"
+    files = [
+        etc_apt / "sources.list",
+        *sorted(parts.glob("*.list")),
+        *sorted(parts.glob("*.sources")),
+    ]
+    for path in files:
+        if not path.is_file():
+            continue
+        text = path.read_text(errors="replace")
+        mirrors = deb822_sources(text) if path.suffix == ".sources" else one_line_sources(text)
+        for mirror in mirrors:
+            if re.search(r"(^|/)debian(\.list)?/?$", mirror.uri):
+                return mirror
+    raise FetchError(
+        "this machine's apt sources name no Debian mirror; name one with --mirror, and the "
+        "keyring that verifies it with --keyring (package debian-archive-keyring)"
+    )
+
+
+# --- apt in a private tree -----------------------------------------------------------------------
+
+
+@dataclass
+class PrivateApt:
+    """apt-get and apt-cache for a foreign architecture, in a tree of their own under `root`."""
+
+    root: Path
+    arch: str
+    mirror: Mirror
+    options: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        for folder in ("state/lists/partial", "cache/archives/partial", "etc/parts"):
+            (self.root / folder).mkdir(parents=True)
+        (self.root / "state" / "status").touch()
+        sources = self.root / "etc" / "debian.sources"
+        lines = [
+            "Types: deb",
+            f"URIs: {self.mirror.uri}",
+            f"Suites: {' '.join(SUITES)}",
+            "Components: main",
+            *([f"Signed-By: {self.mirror.keyring}"] if self.mirror.keyring else []),
+        ]
+        sources.write_text("\n".join(lines) + "\n")
+        # The machine's own settings (proxies, certificates) stay in force; its hooks do not run.
+        config = self.root / "etc" / "apt.conf"
+        config.write_text(
+            "#clear APT::Update::Pre-Invoke;\n"
+            "#clear APT::Update::Post-Invoke;\n"
+            "#clear APT::Update::Post-Invoke-Success;\n"
+            "#clear APT::Architectures;\n"
+            "#clear APT::NeverAutoRemove;\n"
+        )
+        settings = {
+            "Dir::State": self.root / "state",
+            "Dir::State::Lists": self.root / "state" / "lists",
+            "Dir::State::status": self.root / "state" / "status",
+            "Dir::Cache": self.root / "cache",
+            "Dir::Etc::sourcelist": sources,
+            "Dir::Etc::sourceparts": self.root / "etc" / "parts",
+            "Dir::Etc::preferences": "/dev/null",
+            "Dir::Etc::preferencesparts": self.root / "etc" / "parts",
+            "APT::Update::Error-Mode": "any",
+            "APT::Architecture": self.arch,
+            "APT::Architectures": self.arch,
+            "APT::Sandbox::User": "",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+        }
+        self.options = [f"-c={config}", *(f"-o{name}={value}" for name, value in settings.items())]
+
+    def call(self, program: str, *arguments: str) -> str:
+        """Run one apt program; its standard output."""
+        done = subprocess.run(
+            [program, *self.options, "-q", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "LC_ALL": "C"},
+        )
+        if done.returncode != 0:
+            complaint = done.stderr.strip() or done.stdout.strip()
+            raise FetchError(f"{program} {' '.join(arguments)} failed:\n{complaint}")
+        return done.stdout
+
+    def fetching(self, *arguments: str) -> None:
+        """Run an apt-get command that uses the network, again if it fails."""
+        for attempt in range(1, FETCH_ATTEMPTS + 1):
+            try:
+                self.call("apt-get", *arguments)
+                return
+            except FetchError:
+                if attempt == FETCH_ATTEMPTS:
+                    raise
+                say(f"  apt-get {arguments[0]} failed, trying again")
+                time.sleep(2 * attempt)
+
+    def kernel_package(self, metapackage: str, version: str) -> tuple[str, str]:
+        """The newest kernel `version` that `metapackage` depends on: its package and release."""
+        found: list[tuple[tuple[int, ...], str, str]] = []
+        for stanza in self.call("apt-cache", "show", metapackage).split("\n\n"):
+            depends = re.search(
+                rf"^Depends:.*?\b(linux-image-{re.escape(version)}\.\S+)", stanza, re.MULTILINE
+            )
+            release = re.search(r"^Version: (\S+)", stanza, re.MULTILINE)
+            if depends and release and not re.search(r"-(unsigned|dbg)\b", depends.group(1)):
+                numbers = tuple(int(number) for number in re.findall(r"\d+", release.group(1)))
+                found.append((numbers, depends.group(1), release.group(1)))
+        if not found:
+            raise FetchError(
+                f"{metapackage} of {', '.join(SUITES)} has no kernel {version} on {self.mirror.uri}"
+            )
+        _, package, release_text = max(found)
+        return package, release_text
+
+    def unpack(self, package: str) -> tuple[Path, str]:
+        """Download a package and unpack it; its tree, and its version."""
+        folder = self.root / "packages" / package
+        folder.mkdir(parents=True)
+        self.fetching("download", package)
+        (archive,) = self.root.glob(f"{package}_*.deb")
+        done = subprocess.run(
+            ["dpkg", "-x", str(archive), str(folder)], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise FetchError(f"dpkg -x {archive.name} failed:\n{done.stderr.strip()}")
+        version = archive.name.split("_")[1].replace("%3a", ":")
+        archive.unlink()
+        return folder, version
+
+
+# --- the cache -----------------------------------------------------------------------------------
+
+
+def sha256(path: Path) -> str:
+    """The file's digest, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
+    """The manifest's entries whose files are as they were written; the rest is fetched anew."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+        return {
+            name: entry
+            for name, entry in manifest.items()
+            if (folder / name).is_file() and sha256(folder / name) == entry["sha256"]
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(data)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def fetch_packages(
+    folder: Path, arch: str, mirror: Mirror, manifest: dict[str, dict[str, str]], wanted: list[str]
+) -> None:
+    """Fetch the files in `wanted` (kernels, busybox) into `folder` and enter them in `manifest`."""
+    architecture = ARCHITECTURES[arch]
+    for program, package in (("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg", "dpkg")):
+        if shutil.which(program) is None:
+            raise FetchError(
+                f"{program} is not on this machine (it reads Debian's packages); install the "
+                f"package {package}, or copy {folder} from a machine that has it"
+            )
+    with tempfile.TemporaryDirectory(prefix="worldswitch-apt-") as scratch:
+        apt = PrivateApt(Path(scratch) / "apt", arch, mirror)
+        say(f"{arch}: reading the package lists of {', '.join(SUITES)}")
+        apt.fetching("update")
+        for name in wanted:
+            if name == "busybox":
+                package, pattern = "busybox-static", "*bin/busybox"
+            else:
+                version = name.removeprefix("vmlinuz-")
+                package, _ = apt.kernel_package(architecture.metapackage, version)
+                pattern = f"boot/{architecture.image}-*"
+            say(f"{arch}: downloading {package}")
+            tree, release = apt.unpack(package)
+            files = [path for path in tree.rglob("*") if path.is_file()]
+            matches = [path for path in files if path.relative_to(tree).match(pattern)]
+            if len(matches) != 1:
+                raise FetchError(f"{package} {release} has {len(matches)} files {pattern}, not one")
+            write_file(folder / name, matches[0].read_bytes())
+            manifest[name] = {
+                "package": package,
+                "version": release,
+                "sha256": sha256(folder / name),
+            }
+            shutil.rmtree(tree)
+
+
+def fetch(arch: str, folder: Path, mirror: Mirror | None, force: bool) -> None:
+    """Bring one architecture's directory up to date."""
+    started = time.monotonic()
+    manifest = {} if force else read_manifest(folder)
+    before = json.dumps(manifest, sort_keys=True)
+    names = ["busybox", *(f"vmlinuz-{version}" for version in KERNEL_VERSIONS)]
+    wanted = [name for name in names if name not in manifest]
+    if wanted:
+        fetch_packages(folder, arch, mirror or machine_mirror(), manifest, wanted)
+    init, applets = INIT_SCRIPT.read_bytes(), APPLETS.read_text().split()
+    parts = json.dumps([init.decode(), applets, manifest["busybox"]["sha256"]])
+    recipe = hashlib.sha256(parts.encode()).hexdigest()
+    image = manifest.get("initramfs.cpio.gz", {})
+    if image.get("recipe") != recipe:
+        say(f"{arch}: building the initramfs")
+        busybox = (folder / "busybox").read_bytes()
+        write_file(folder / "initramfs.cpio.gz", initramfs(busybox, init, applets))
+        manifest["initramfs.cpio.gz"] = {
+            "recipe": recipe,
+            "sha256": sha256(folder / "initramfs.cpio.gz"),
+        }
+    if json.dumps(manifest, sort_keys=True) != before or not (folder / "manifest.json").exists():
+        text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+        write_file(folder / "manifest.json", text.encode())
+        say(f"{arch}: ready in {folder} ({time.monotonic() - started:.1f} s)")
+    else:
+        say(f"{arch}: up to date in {folder}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fetch what the command line asks for; 0, 1 on a failed fetch, 2 on a usage error."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument(
+        "--arch",
+        action="append",
+        choices=sorted(ARCHITECTURES),
+        help="architecture to fetch (may be given more than once; default: s390x)",
+    )
+    parser.add_argument("--directory", type=Path, help="where the images go")
+    parser.add_argument("--mirror", help="Debian mirror to use instead of the machine's own")
+    parser.add_argument("--keyring", help="keyring file that verifies --mirror")
+    parser.add_argument("--force", action="store_true", help="fetch again what is already there")
+    options = parser.parse_args(arguments)
+    if options.keyring and not options.mirror:
+        parser.error("--keyring goes with --mirror")
+    mirror = Mirror(options.mirror, options.keyring) if options.mirror else None
+    directory: Path = options.directory or guests_directory()
+    try:
+        for arch in options.arch or ["s390x"]:
+            fetch(arch, directory / arch, mirror, options.force)
+            print(directory / arch)
+    except (FetchError, OSError) as problem:
+        say(f"fetch_guests: {problem}")
+        return 1
+    except KeyboardInterrupt:
+        say("fetch_guests: interrupted")
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
