@@ -129,7 +129,7 @@ class DeviceStatus(IntFlag):
 
 @manual(ref="PoP 14 I/O Instructions")
 class IoInstruction(IntEnum):
-    """Operation codes of the I/O instructions, all privileged, all of format S."""
+    """Operation codes of the I/O instructions, all privileged; all but CHSC are of format S."""
 
     CSCH = 0xB230
     HSCH = 0xB231
