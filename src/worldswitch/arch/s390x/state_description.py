@@ -1,8 +1,8 @@
 """The SIE state description, format 2 and 4, field by field.
 
-Names and places are those of the public Linux layout (struct kvm_s390_sie_block). Bytes with several
-meanings are declared once for each: which one holds depends on the interception code, or on whether
-the guest is protected. The checks at entry are in `worldswitch.arch.s390x.validity`.
+Names and places are those of the public Linux layout (struct kvm_s390_sie_block). Bytes with
+several meanings are declared once for each: which one holds depends on the interception code, or on
+whether the guest is protected. The checks at entry are in `worldswitch.arch.s390x.validity`.
 """
 
 from worldswitch.arch.control_block import (
