@@ -15,7 +15,7 @@ F = Facility
 
 @dataclass(frozen=True, slots=True)
 class SieFeatures:
-    """Interpretive-execution facilities, reported by READ SCP INFO and not by STFLE."""
+    """Interpretive-execution facilities, which STFLE does not report but READ SCP INFO."""
 
     gsls: bool = False  # guest-storage-limit suppression
     esop: bool = False  # enhanced suppression on protection
@@ -30,6 +30,7 @@ class SieFeatures:
     sigpif: bool = False  # SIGP interpretation
     ib: bool = True  # intervention bypass
     cei: bool = True  # conditional external interception
+    aiv: bool = False  # adapter-interruption virtualization, reported by CHSC
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,8 @@ _SIE_Z900 = SieFeatures(siif=True)
 _SIE_Z990 = replace(_SIE_Z900, gsls=True, sca_64bit=True)
 _SIE_Z9 = replace(_SIE_Z990, cmma=True)
 _SIE_Z10 = replace(_SIE_Z9, esop=True, pfmfi=True, sigpif=True, ibs=True)
-_SIE_Z14 = replace(_SIE_Z10, kss=True)
+_SIE_Z13 = replace(_SIE_Z10, aiv=True)
+_SIE_Z14 = replace(_SIE_Z13, kss=True)
 
 _MODELS = (
     CpuModel("z900", "IBM zSeries 900 GA3", 0x2064, 7, 3, 38, _Z900, _SIE_Z900),
@@ -176,7 +178,7 @@ _MODELS = (
     CpuModel("z10", "IBM System z10 EC GA3", 0x2097, 10, 3, 43, _Z10, _SIE_Z10),
     CpuModel("z196", "IBM zEnterprise 196 GA2", 0x2817, 11, 2, 44, _Z196, _SIE_Z10),
     CpuModel("zEC12", "IBM zEnterprise EC12 GA2", 0x2827, 12, 2, 44, _ZEC12, _SIE_Z10),
-    CpuModel("z13", "IBM z13 GA2", 0x2964, 13, 2, 44, _Z13, _SIE_Z10),
+    CpuModel("z13", "IBM z13 GA2", 0x2964, 13, 2, 44, _Z13, _SIE_Z13),
     CpuModel("z14", "IBM z14 GA2", 0x3906, 14, 2, 47, _Z14, _SIE_Z14),
 )
 
