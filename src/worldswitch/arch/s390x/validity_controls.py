@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from worldswitch.arch.fields import meaning
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.psw import PswMask
 from worldswitch.arch.s390x.sie_controls import (
@@ -85,9 +86,10 @@ def _needs(name: str, field: str, mask: int, reason: ValidityReason, what: str, 
         value: int = getattr(block, field)
         if not value & mask or has(host):
             return None
-        return f"{field} {value:#x}: the bit {mask:#x} needs {what}"
+        return f"{field} {value:#x}: {meaning(names, value & mask, 32)} needs {what}"
 
-    check.__doc__ = f"The bit {mask:#x} of {field} is one only with {what}."
+    names = StateDescription.fields[field].names
+    check.__doc__ = f"{meaning(names, mask, 32)} in {field} needs {what}."
     StateDescription.rule(name, ref=f"SIE {field}", code=reason)(check)
 
 

@@ -65,14 +65,11 @@ def main_storage_extent(block: StateDescription, _host: SieHost) -> str | None:
 @rule("prefix-in-storage", ref="VSIE map_prefix", code=ValidityReason.PREFIX_INACCESSIBLE)
 def prefix_in_storage(block: StateDescription, _host: SieHost) -> str | None:
     """Both pages of the prefix area are in guest storage."""
-    if block.cpuflags & CpuStat.SM:
-        return None
     first, last = _limits(block)
     prefix = block.prefix << PREFIX_SHIFT
-    if first + prefix + LOWCORE_END - 1 <= last:
+    if block.cpuflags & CpuStat.SM or first > last or first + prefix + LOWCORE_END - 1 <= last:
         return None
-    size = max(last + 1 - first, 0)
-    return f"prefix {prefix:#x} is outside guest storage of {size:#x} bytes"
+    return f"prefix {prefix:#x} is outside guest storage of {last + 1 - first:#x} bytes"
 
 
 @rule("sca-present", ref="SIE scao", code=ValidityReason.SCA_MISSING)
