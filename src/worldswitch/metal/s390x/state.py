@@ -1,0 +1,222 @@
+"""The z/Architecture processor's state: one declaration, native layout and Python view alike."""
+
+from worldswitch.engine import Array, Struct, i64, u8, u16, u32, u64
+
+TLB_SIZE = 1024
+"""Direct-mapped TLB entries; a power of two."""
+JUMP_CACHE_SIZE = 4096
+"""Entries of the cache from virtual instruction address to decoded record."""
+MAX_CONTEXTS = 4096
+"""Translation contexts: their id is the low 12 bits of a TLB key."""
+NO_REGISTER = 16
+"""Register number of an absent base or index: `gr[16]` is always zero."""
+
+# Indices of `Cpu.ctx`: which translation context an access uses.
+OP1 = 0
+"""First operand (equals the PSW's address space unless in access-register mode)."""
+OP2 = 1
+"""Second operand."""
+INSN = 2
+"""Instruction fetch."""
+PRIMARY = 3
+SECONDARY = 4
+HOME = 5
+REAL = 6
+"""Real addresses: prefixing, no DAT, no key-controlled protection beyond the PSW key."""
+ABSOLUTE = 7
+SPACES = 8
+
+
+class TlbEntry(Struct):
+    """One page's translation. A key is the page's address plus the context id, or all ones."""
+
+    read_key: u64
+    write_key: u64
+    addend: u64
+    """Host address minus virtual address, modulo 2**64."""
+    absolute: u64
+    """Absolute address of the page (the metal's own storage), for invalidation."""
+
+
+class JumpEntry(Struct):
+    """One entry of the jump cache: valid if both the address and the tag are equal."""
+
+    pc: u64
+    tag: u64
+    record: u64
+
+
+class Context(Struct):
+    """What a translation context id stands for (`Cpu.ctx` holds ids)."""
+
+    asce: u64
+    """Address-space-control element; bit 58 (real-space) honoured. Unused with DAT off."""
+    dat: u8
+    """1: virtual, 0: real, 2: absolute."""
+    key: u8
+    """Access key in the left four bits, as in the PSW and in storage keys."""
+    space: u8
+    """Address-space bits for the translation-exception id: 0 primary, 1 AR, 2 secondary, 3 home."""
+    flags: u8
+    """Bit 0: low-address protection applies. Bit 1: fetch-protection override. Bit 2: guest (SIE).
+    Bit 3: storage-protection override. Bit 4: EDAT-1 enabled."""
+    pad: u32
+    host: u64
+    """Host identity: 0 natively; in SIE the state description's generation tag."""
+    prefix: u64
+    """Prefix register's value at creation (real addresses depend on it)."""
+
+
+class Record(Struct):
+    """One decoded instruction: 64 bytes, first the native handler's address."""
+
+    handler: u64
+    pc: u64
+    """Virtual address of the instruction (of the EXECUTE, for an executed one)."""
+    imm: i64
+    """First displacement or immediate, as the format says."""
+    imm2: i64
+    """Second displacement, immediate, or branch target."""
+    chain: u64
+    """Record at the branch target, once linked; 0 before."""
+    text: u64
+    """The instruction's bytes, left-aligned (bit 0 of the instruction is bit 63)."""
+    r1: u8
+    r2: u8
+    r3: u8
+    m4: u8
+    x2: u8
+    b1: u8
+    b2: u8
+    ilen: u8
+    """Length in bytes that the PSW advances by (EXECUTE's for an executed instruction)."""
+    insn: u16
+    """Index into the table of instructions."""
+    count: u16
+    """Instructions from the block's start through this one."""
+    flags: u16
+    """Bit 0: executed by EXECUTE. Bit 1: executed by EXECUTE RELATIVE LONG."""
+    spare: u16
+
+
+class Cpu(Struct):
+    """A processor. `psw_mask` holds PSW bits 0-63 with the condition code kept apart in `cc`."""
+
+    gr: Array[u64, 17]
+    psw_addr: u64
+    """Instruction address. Inside an instruction: not yet advanced; see `Record.pc`."""
+    psw_mask: u64
+    address_mask: u64
+    """2**24-1, 2**31-1 or 2**64-1, as the addressing mode says."""
+    cc: u64
+    ctx: Array[u64, SPACES]
+    budget: i64
+    """Instructions left before native code returns; taken down at block ends."""
+    limit: u64
+    """Count of executed instructions at which `budget` reaches zero."""
+    tag: u64
+    """Tag of the current mode in the jump cache and block keys; see decode.py."""
+    jump_generation: u64
+    """Raised on every purge of translations: stale jump-cache entries stop matching."""
+    fault_code: u16
+    """Program-interruption code of a `raise Leave`."""
+    leave: u8
+    """Why the last instruction left: a LEAVE_* value of leave.py."""
+    in_sie: u8
+    """1 while interpretive execution runs a guest."""
+    data_code: u8
+    """DXC or VXC of a data or vector-processing exception."""
+    exc_access_id: u8
+    op_access_id: u8
+    mon_class: u8
+    running: u8
+    """0: stopped, 1: operating, 2: check-stop."""
+    per_active: u8
+    wait: u8
+    """1 while a loaded PSW has the wait bit one."""
+    check: u8
+    """1: something may be pending that the next block boundary has to look at."""
+    per_code: u16
+    per_atmid: u8
+    per_access_id: u8
+    per_address: u64
+    translation_code: u64
+    """Translation-exception identification (TEID) or monitor code."""
+    exit_reason: u32
+    """Why native code returned to Python: an Exit of leave.py."""
+    exit_record: u64
+    exit_args: Array[u64, 6]
+    fpc: u32
+    todpr: u32
+    vr: Array[u64, 64]
+    """Vector registers, two doublewords each: `vr[2 * i]` is floating-point register i."""
+    ar: Array[u32, 16]
+    cr: Array[u64, 16]
+    prefix: u64
+    breaking: u64
+    """Breaking-event address."""
+    cpu_address: u16
+    tod_base: u64
+    """TOD clock at instruction count 0 (bits 0-63 of the clock)."""
+    tod_last: u64
+    """Last TOD value stored, so that values are unique and monotonic."""
+    epoch: u64
+    """Added to the TOD clock (SIE epoch difference)."""
+    clock_comparator: u64
+    timer_deadline: u64
+    """TOD value (without epoch) at which the CPU timer passes zero."""
+    pending: u64
+    """Pending interruption conditions; bits in interrupts.py."""
+    ext_call: u16
+    """CPU address of the pending external call."""
+    emergency: Array[u64, 4]
+    """Bitmap of the CPU addresses of pending emergency signals."""
+    service_parameter: u32
+    ram: u64
+    """Host address of absolute storage."""
+    ram_size: u64
+    keys: u64
+    """Host address of the storage-key array, one byte a 4 KiB frame."""
+    code_map: u64
+    """Host address of a bitmap of 64-byte granules that hold decoded code, 8 bytes a frame."""
+    code_cache: u64
+    """Host address of the CodeCache (decode.py), shared by all processors of a machine."""
+    machine_cpus: u64
+    """Host address of an array of the addresses of all Cpu structs of the machine."""
+    cpu_count: u64
+    facilities: Array[u64, 4]
+    """Facility list as STFLE stores it, host-order doublewords."""
+    next_context: u64
+    contexts: Array[Context, MAX_CONTEXTS]
+    executed: Array[Record, 2]
+    """Scratch records for EXECUTE."""
+    straddle: Array[Record, 2]
+    """Scratch records for an instruction that crosses a page."""
+    sie_block: u64
+    """Host address of the active state description, in SIE."""
+    sie_tag: u64
+    """Identity of the active state description for TLB tags."""
+    sie_intercept: u64
+    """Interception code that leaves SIE next, 0 if none."""
+    sie_ipa: u32
+    sie_ipb: u32
+    host_gr14: u64
+    host_gr15: u64
+    host_psw_mask: u64
+    host_psw_addr: u64
+    host_cc: u64
+    host_cr: Array[u64, 16]
+    host_prefix: u64
+    host_asce: u64
+    """Primary ASCE of the host: it maps guest absolute storage."""
+    host_clock_comparator: u64
+    host_timer_deadline: u64
+    host_todpr: u32
+    host_epoch: u64
+    mso: u64
+    msl: u64
+    undefined_count: u64
+    """Operation exceptions on encodings that are not modelled."""
+    exits: u64
+    tlb: Array[TlbEntry, TLB_SIZE]
+    jumps: Array[JumpEntry, JUMP_CACHE_SIZE]

@@ -1,0 +1,366 @@
+"""The entry checks of the SIE state description: one failing case for each rule, and a baseline."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from worldswitch.arch.s390x.models import SieFeatures, cpu_model
+from worldswitch.arch.s390x.psw import PswMask
+from worldswitch.arch.s390x.sie_controls import (
+    CpuStat,
+    Eca,
+    Ecb,
+    Ecb2,
+    Ecb3,
+    Ecd,
+    Fpf,
+    Icpt,
+    Iictl,
+)
+from worldswitch.arch.s390x.sie_host import EVERYTHING
+from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.arch.s390x.validity import (
+    INPUTS,
+    SieHost,
+    ValidityReason,
+    all_violations,
+    set_validity_interception,
+    validity,
+)
+
+GIB = 1 << 30
+HOST = replace(EVERYTHING, storage_limit=4 * GIB, prefix=0x20_0000, ibc=(0x11, 0x31))
+BARE = SieHost(
+    facilities=frozenset(),
+    sie=SieFeatures(skey=False, gpere=False, ib=False, cei=False),
+    storage_limit=4 * GIB,
+)
+
+
+def ordinary() -> StateDescription:
+    """A format-2 state description with every designation in use and none broken."""
+    return StateDescription.new(
+        cpuflags=CpuStat.ZARCH | CpuStat.GED,
+        prefix=4,
+        ibc=0x21,
+        mso=GIB,
+        msl=2 * GIB - 1,
+        eca=Eca.SIGPI | Eca.SII | Eca.VX | Eca.AIV | Eca.APIE,
+        ecb=Ecb.TE | Ecb.GS,
+        ecb2=Ecb2.ESCA | Ecb2.CMMA,
+        ecb3=Ecb3.RI,
+        scaol=0x40_0000,
+        itdba=0x10_0000,
+        gvrd=0x10_0200,
+        riccbd=0x10_0400,
+        sdnxo=0x10_0800 | 11,
+        crycbd=0x10_1000 | 3,
+        gd=0x10_2000 | 1,
+        fac=0x10_3000,
+        cbrlo=0x10_4000,
+    )
+
+
+def protected() -> StateDescription:
+    """A format-4 state description without a broken rule."""
+    return StateDescription.new(
+        cpuflags=CpuStat.ZARCH,
+        sdf=2,
+        pv_handle_cpu=1,
+        pv_handle_config=2,
+        msl=GIB - 1,
+        ecb2=Ecb2.ESCA,
+        scaol=0x40_0000,
+        sidad=0x50_0000 | 1,
+        iictl=Iictl.EXT,
+    )
+
+
+def secured(**values: Any) -> StateDescription:
+    block = protected()
+    block.gpsw.mask = PswMask.EXT
+    for name, value in values.items():
+        setattr(block, name, value)
+    return block
+
+
+def plain(**values: Any) -> StateDescription:
+    block = ordinary()
+    for name, value in values.items():
+        setattr(block, name, value)
+    return block
+
+
+R = ValidityReason
+Make = Callable[[], StateDescription]
+
+# Rule, reason code, block, and a piece of the message.
+BROKEN: list[tuple[str, int, Make, str]] = [
+    ("mode-zarch", R.MODE, lambda: plain(cpuflags=CpuStat.GED), "ZARCH (bit 20) must be one"),
+    ("mode-combination", R.MODE, lambda: plain(cpuflags=CpuStat.ZARCH | CpuStat.MCDS), "MCDS"),
+    (
+        "mode-storage-limits",
+        R.VM_STORAGE_LIMITS,
+        lambda: plain(cpuflags=CpuStat.ZARCH | CpuStat.SLSV),
+        "SLSV",
+    ),
+    (
+        "mode-edat",
+        R.MODE,
+        lambda: plain(cpuflags=CpuStat.ZARCH | CpuStat.GED | CpuStat.GED2),
+        "must not both be one",
+    ),
+    ("state-description-format", R.SD_FORMAT, lambda: plain(sdf=1), "sdf is 0x01"),
+    ("instruction-blocking-level", R.IBC, lambda: plain(ibc=0x41), "between 0x011 and 0x031"),
+    ("main-storage-extent", R.MAIN_STORAGE_EXTENT, lambda: plain(mso=3 * GIB), "above msl"),
+    (
+        "prefix-in-storage",
+        R.PREFIX_INACCESSIBLE,
+        lambda: plain(prefix=0x7FFFF),
+        "0xffffe000 is outside",
+    ),
+    ("sca-present", R.SCA_MISSING, lambda: plain(scaol=0), "SCA origin is zero"),
+    ("sca-alignment", R.SCA_ALIGNMENT, lambda: plain(scaol=0x40_0020), "multiple of 64"),
+    ("sca-above-lowcore", R.SCA_IN_LOWCORE, lambda: plain(scaol=0x1000), "0x1000 is below"),
+    ("sca-not-prefix", R.SCA_IS_PREFIX, lambda: plain(scaol=0x20_1000), "host's prefix area"),
+    ("sca-in-page", R.SCA_BOUNDARY, lambda: plain(scaol=0x40_0F40), "cross a page boundary"),
+    ("sca-in-storage", R.SCA_INACCESSIBLE, lambda: plain(scaoh=1), "0x100400000 is outside"),
+    ("itdb-accessible", R.ITDB_INACCESSIBLE, lambda: plain(itdba=0x1F00), "below 0x2000"),
+    ("vector-save-area", R.VECTOR_SAVE_AREA, lambda: plain(gvrd=0), "gvrd 0x0 is below"),
+    ("riccb-accessible", R.RICCB_INACCESSIBLE, lambda: plain(riccbd=4 * GIB), "outside"),
+    ("sdnx-accessible", R.SDNX_INACCESSIBLE, lambda: plain(sdnxo=11), "sdnxo 0x0 is below"),
+    ("sdnx-size", R.SDNX_SIZE, lambda: plain(sdnxo=0x10_0800 | 5), "it must be 6 to 12"),
+    ("sdnx-alignment", R.SDNX_ALIGNMENT, lambda: plain(sdnxo=0x10_0800 | 12), "4096"),
+    ("crycb-present", R.CRYCB_ZERO, lambda: plain(crycbd=3), "must not be zero"),
+    ("crycb-format", R.CRYCB_FORMAT, lambda: plain(crycbd=0x10_1000 | 2), "no format"),
+    ("crycb-in-page", R.CRYCB_BOUNDARY, lambda: plain(crycbd=0x10_1F80 | 3), "crosses a page"),
+    ("gisa-designation", R.GISA, lambda: plain(gd=1), "address must not be zero"),
+    ("facility-list-format", R.FACILITY_LIST_FORMAT, lambda: plain(fac=0x10_3002), "format 2"),
+    ("cmma-list", R.CMMA_LIST, lambda: plain(cbrlo=0), "cbrlo 0x0 is below"),
+    ("protected-handles", R.PV_HANDLES, lambda: secured(pv_handle_cpu=0), "handles"),
+    ("protected-sca", R.PV_SCA, lambda: secured(ecb2=0), "extended SCA is required"),
+    (
+        "protected-instruction-data",
+        R.PV_INSTRUCTION_DATA,
+        lambda: secured(sidad=0x50_0100),
+        "bits 52-55",
+    ),
+    ("protected-injection-code", R.PV_INJECTION_CODE, lambda: secured(iictl=5), "0x05"),
+    (
+        "protected-injection-enabled",
+        R.PV_INJECTION_DISABLED,
+        lambda: secured(iictl=Iictl.IO),
+        "IO, which the guest PSW",
+    ),
+]
+
+# Rule, field, bit and reason code of the controls that need a facility; BARE has none.
+UNINSTALLED: list[tuple[str, str, int, int]] = [
+    ("edat-1-installed", "cpuflags", CpuStat.GED, R.MODE_CONTROL_NOT_INSTALLED),
+    ("edat-2-installed", "cpuflags", CpuStat.GED2, R.MODE_CONTROL_NOT_INSTALLED),
+    ("guest-per-installed", "cpuflags", CpuStat.P, R.MODE_CONTROL_NOT_INSTALLED),
+    ("storage-limit-suppression-installed", "cpuflags", CpuStat.SM, R.MODE_CONTROL_NOT_INSTALLED),
+    ("interlock-suppression-installed", "cpuflags", CpuStat.IBS, R.MODE_CONTROL_NOT_INSTALLED),
+    ("keyless-subset-installed", "cpuflags", CpuStat.KSS, R.MODE_CONTROL_NOT_INSTALLED),
+    ("external-interception-installed", "eca", Eca.CEI, R.ECA_NOT_INSTALLED),
+    ("intervention-bypass-installed", "eca", Eca.IB, R.ECA_NOT_INSTALLED),
+    ("sigp-interpretation-installed", "eca", Eca.SIGPI, R.ECA_NOT_INSTALLED),
+    ("shared-ipte-interlock-installed", "eca", Eca.SII, R.ECA_NOT_INSTALLED),
+    ("vector-installed", "eca", Eca.VX, R.ECA_NOT_INSTALLED),
+    ("adapter-interruption-installed", "eca", Eca.AIV, R.ECA_NOT_INSTALLED),
+    ("ap-interpretation-installed", "eca", Eca.APIE, R.ECA_NOT_INSTALLED),
+    ("branch-prediction-installed", "fpf", Fpf.BPBC, R.FPF_NOT_INSTALLED),
+    ("guarded-storage-installed", "ecb", Ecb.GS, R.ECB_NOT_INSTALLED),
+    ("transactions-installed", "ecb", Ecb.TE, R.ECB_NOT_INSTALLED),
+    ("sense-running-installed", "ecb", Ecb.SRSI, R.ECB_NOT_INSTALLED),
+    ("host-protection-installed", "ecb", Ecb.HOSTPROTINT, R.ECB_NOT_INSTALLED),
+    ("topology-installed", "ecb", Ecb.PTF, R.ECB_NOT_INSTALLED),
+    ("cmma-installed", "ecb2", Ecb2.CMMA, R.ECB2_NOT_INSTALLED),
+    ("iep-installed", "ecb2", Ecb2.IEP, R.ECB2_NOT_INSTALLED),
+    ("pfmf-interpretation-installed", "ecb2", Ecb2.PFMFI, R.ECB2_NOT_INSTALLED),
+    ("extended-sca-installed", "ecb2", Ecb2.ESCA, R.ECB2_NOT_INSTALLED),
+    ("pci-interpretation-installed", "ecb2", Ecb2.ZPCI_LSI, R.ECB2_NOT_INSTALLED),
+    ("adapter-events-installed", "ecb3", Ecb3.AISII, R.ECB3_NOT_INSTALLED),
+    ("key-wrapping-installed", "ecb3", Ecb3.AES, R.ECB3_NOT_INSTALLED),
+    ("runtime-instrumentation-installed", "ecb3", Ecb3.RI, R.RUNTIME_INSTRUMENTATION),
+    ("host-registers-installed", "ecd", Ecd.HOSTREGMGMT, R.ECD_NOT_INSTALLED),
+    ("multiple-epoch-installed", "ecd", Ecd.MEF, R.ECD_NOT_INSTALLED),
+    ("etoken-installed", "ecd", Ecd.ETOKENF, R.ECD_NOT_INSTALLED),
+    ("ecc-wrapping-installed", "ecd", Ecd.HMAC, R.ECD_NOT_INSTALLED),
+]
+
+# Two designations are 31-bit addresses, which reach the end of storage on a small host alone.
+SMALL = replace(HOST, storage_limit=0x50_0000)
+OUTSIDE_SMALL: list[tuple[str, int, Make]] = [
+    ("crycb-in-storage", R.CRYCB_INACCESSIBLE, lambda: plain(crycbd=0x60_0000 | 3)),
+    ("facility-list-in-storage", R.FACILITY_LIST_INACCESSIBLE, lambda: plain(fac=0x60_0000)),
+]
+
+
+def minimal(**values: Any) -> StateDescription:
+    values["cpuflags"] = values.get("cpuflags", 0) | CpuStat.ZARCH
+    return StateDescription.new(msl=GIB - 1, **values)
+
+
+def test_baseline_breaks_no_rule() -> None:
+    assert all_violations(ordinary(), HOST) == []
+    assert validity(ordinary(), HOST) is None
+    assert all_violations(minimal(), BARE) == []
+
+
+def test_protected_baseline_breaks_no_rule() -> None:
+    assert all_violations(secured(), HOST) == []
+    assert validity(secured(), HOST) is None
+
+
+@pytest.mark.parametrize(("rule", "code", "make", "words"), BROKEN, ids=[row[0] for row in BROKEN])
+def test_rule_broken_alone_gives_its_reason(rule: str, code: int, make: Make, words: str) -> None:
+    found = all_violations(make(), HOST)
+    assert [(violation.rule, violation.code) for violation in found] == [(rule, code)]
+    assert words in found[0].message
+    report = validity(make(), HOST)
+    assert report is not None
+    assert (report.rule, report.code, report.message) == (rule, code, found[0].message)
+
+
+@pytest.mark.parametrize(
+    ("rule", "field", "bit", "code"), UNINSTALLED, ids=[row[0] for row in UNINSTALLED]
+)
+def test_control_without_its_facility_gives_its_reason(
+    rule: str, field: str, bit: int, code: int
+) -> None:
+    block = minimal(**{field: bit})
+    found = {violation.rule: violation for violation in all_violations(block, BARE)}
+    assert found[rule].code == code
+    names: Any = StateDescription.fields[field].names
+    assert f": {names(bit).name} needs " in found[rule].message
+    assert rule not in {violation.rule for violation in all_violations(block, HOST)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "code", "make"), OUTSIDE_SMALL, ids=[row[0] for row in OUTSIDE_SMALL]
+)
+def test_designation_outside_small_storage_gives_its_reason(
+    rule: str, code: int, make: Make
+) -> None:
+    host = replace(SMALL, prefix=0)
+    assert [(v.rule, v.code) for v in all_violations(make(), host)] == [(rule, code)]
+
+
+def test_every_rule_has_a_failing_case() -> None:
+    tested = [row[0] for row in (*BROKEN, *UNINSTALLED, *OUTSIDE_SMALL)]
+    assert sorted(tested) == sorted(rule.name for rule in StateDescription.rules)
+
+
+def test_first_rule_in_order_wins() -> None:
+    block = plain(sdf=1, cpuflags=0, scaol=0x1000)
+    report = validity(block, HOST)
+    assert report is not None and report.rule == "mode-zarch"
+    assert [v.rule for v in all_violations(block, HOST)] == [
+        "mode-zarch",
+        "state-description-format",
+        "sca-above-lowcore",
+    ]
+
+
+def test_format_4_without_ultravisor_is_refused() -> None:
+    found = all_violations(secured(), replace(HOST, protected=False))
+    assert [(v.rule, v.message) for v in found] == [
+        ("state-description-format", "sdf is 0x02 (format 4), which needs an active Ultravisor")
+    ]
+
+
+def test_level_on_a_host_without_instruction_blocking_is_refused() -> None:
+    found = all_violations(minimal(ibc=0x11), BARE)
+    assert [v.message for v in found] == ["ibc is 0x011; it must be zero on this host"]
+
+
+def test_storage_limits_are_ignored_when_suppressed() -> None:
+    block = plain(cpuflags=CpuStat.ZARCH | CpuStat.SM, mso=3 * GIB, prefix=0x7FFFF)
+    assert all_violations(block, HOST) == []
+
+
+def test_low_bits_of_the_storage_limits_are_ignored() -> None:
+    assert validity(plain(mso=GIB | 0xFFF, msl=2 * GIB - 0x10_0000), HOST) is None
+
+
+def test_basic_sca_may_be_on_a_16_byte_boundary() -> None:
+    assert validity(minimal(scaol=0x40_0010), HOST) is None
+    report = validity(minimal(scaol=0x40_0008), HOST)
+    assert report is not None and report.rule == "sca-alignment"
+    report = validity(minimal(scaol=0x40_0FD0), HOST)
+    assert report is not None and report.rule == "sca-in-page"
+
+
+def test_vector_save_area_is_not_needed_when_the_host_manages_registers() -> None:
+    assert validity(minimal(eca=Eca.VX, ecd=Ecd.HOSTREGMGMT), HOST) is None
+
+
+@pytest.mark.parametrize(
+    ("gd", "words"),
+    [
+        (0x10_2002, "bits 28-31 must be"),
+        (0x10_2004, "bits 28-31 must be"),
+        (0x10_2011, "32-byte boundary"),
+        (0x1000, "below 0x2000"),
+    ],
+)
+def test_bad_gisa_designation_is_named(gd: int, words: str) -> None:
+    report = validity(minimal(gd=gd), HOST)
+    assert report is not None and report.code == 0x1011 and words in report.message
+
+
+def test_answer_does_not_depend_on_requests_or_guest_state() -> None:
+    block = ordinary()
+    block.cpuflags |= CpuStat.STOP_INT | CpuStat.IO_INT | CpuStat.WAIT | CpuStat.RETAINED
+    block.gpsw.addr = 0x1234
+    block.gcr[0] = 0xE0
+    assert validity(block, HOST) is None
+
+
+def test_answer_changes_with_the_host() -> None:
+    block = minimal(eca=Eca.VX, ecd=Ecd.HOSTREGMGMT)
+    assert validity(block, SieHost.of(cpu_model("z13"))) is None
+    report = validity(block, SieHost.of(cpu_model("zEC12")))
+    assert report is not None and report.rule == "vector-installed"
+    assert "facility 129 (vector)" in report.message
+
+
+def test_rules_for_format_2_read_only_the_inputs_of_the_cache() -> None:
+    read: set[str] = set()
+
+    class Watched(StateDescription):
+        def __getattribute__(self, name: str) -> Any:
+            if name in StateDescription.bit_fields:
+                read.add(StateDescription.bit_fields[name].parent)
+            elif name in StateDescription.fields:
+                read.add(name)
+            return super().__getattribute__(name)
+
+    block = Watched(bytearray(bytes(ordinary())))
+    for rule in StateDescription.rules:
+        rule.test(block, HOST)
+        rule.test(Watched(bytearray(bytes(minimal()))), BARE)
+    assert read <= set(INPUTS)
+
+
+def test_kept_answer_equals_a_fresh_one() -> None:
+    for _rule, _code, make, _words in BROKEN:
+        block = make()
+        report = validity(block, HOST)
+        first = all_violations(block, HOST)[0]
+        assert report is not None
+        assert (report.rule, report.message) == (first.rule, first.message)
+        assert validity(bytearray(bytes(block)), HOST) == report
+
+
+def test_interception_stores_the_reason_in_ipb() -> None:
+    block = minimal(gd=1)
+    report = validity(block, HOST)
+    assert report is not None
+    set_validity_interception(block, report)
+    assert block.icptcode == Icpt.VALIDITY
+    assert (block.ipa, block.ipb) == (0x1000, 0x1011_0000)
+    assert str(report).startswith("0x1011 gisa-designation: gd is 0x00000001; the address")
