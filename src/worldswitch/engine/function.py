@@ -71,4 +71,5 @@ def typed(
     """Declare a function of the typed subset; see `Typed` for the options."""
     if fn is not None:
         return Typed(fn, leaves, inline, name)
+
     return lambda f: Typed(f, leaves, inline, name)

@@ -124,7 +124,9 @@ class Struct:
 def _is_storable(kind: Any) -> bool:
     if isinstance(kind, ArrayType):
         return _is_storable(kind.element)
-    return kind is bool or kind in INT_TYPES or (isinstance(kind, type) and issubclass(kind, Struct))
+    return (
+        kind is bool or kind in INT_TYPES or (isinstance(kind, type) and issubclass(kind, Struct))
+    )
 
 
 def _raw_type(element: Any, count: int) -> Any:

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from worldswitch.arch.s390x.program import ProgramInterruption
+from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave, typed, u8, u16, u32, u64
 from worldswitch.metal.s390x.state import Cpu
 
@@ -63,20 +63,20 @@ def program(cpu: Cpu, code: u16) -> None:
 @typed(leaves=True)
 def operation(cpu: Cpu) -> None:
     """Operation exception."""
-    program(cpu, ProgramInterruption.OPERATION)
+    program(cpu, ProgramCode.OPERATION)
 
 
 @typed(leaves=True)
 def specification(cpu: Cpu) -> None:
     """Specification exception."""
-    program(cpu, ProgramInterruption.SPECIFICATION)
+    program(cpu, ProgramCode.SPECIFICATION)
 
 
 @typed(leaves=True)
 def data_exception(cpu: Cpu, dxc: u8) -> None:
     """Data exception with a data-exception code. ref: PoP 6, "Data Exception"."""
     cpu.data_code = dxc
-    program(cpu, ProgramInterruption.DATA)
+    program(cpu, ProgramCode.DATA)
 
 
 @typed(leaves=True, inline=False)
