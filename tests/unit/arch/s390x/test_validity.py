@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worldswitch.arch.s390x.models import SieFeatures, cpu_model
 from worldswitch.arch.s390x.psw import PswMask
@@ -364,3 +366,14 @@ def test_interception_stores_the_reason_in_ipb() -> None:
     assert block.icptcode == Icpt.VALIDITY
     assert (block.ipa, block.ipb) == (0x1000, 0x1011_0000)
     assert str(report).startswith("0x1011 gisa-designation: gd is 0x00000001; the address")
+
+
+@given(data=st.binary(min_size=512, max_size=512), ultravisor=st.booleans())
+def test_any_bytes_are_described_and_checked(data: bytes, ultravisor: bool) -> None:
+    host = replace(HOST, protected=ultravisor)
+    block = bytearray(data)
+    found = all_violations(block, host)
+    report = validity(block, host)
+    assert (report.rule if report else None) == (found[0].rule if found else None)
+    assert StateDescription.describe(block)
+    assert StateDescription.diff(block, bytes(512)) or not any(data)
