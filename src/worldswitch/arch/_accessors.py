@@ -104,6 +104,7 @@ def _string(field: Field, owner: str) -> property:
 
 def _view(field: Field) -> property:
     offset, count, code, block = field.offset, field.count, field.code, field.block
+    new = object.__new__
 
     def get_array(self: Any) -> Any:
         return ArrayView(self._buf, self._base + offset, cast(struct.Struct, code), count)
@@ -116,7 +117,11 @@ def _view(field: Field) -> property:
             view[index] = value
 
     def get_block(self: Any) -> Any:
-        return block(self._buf, self._base + offset)
+        # The outer block's constructor has checked that these bytes exist.
+        view = new(block)
+        view._buf = self._buf
+        view._base = self._base + offset
+        return view
 
     def put_block(self: Any, value: Any) -> None:
         get_block(self).write(bytes(value))

@@ -14,6 +14,7 @@ from worldswitch.arch.fields import (
     ByteOrder,
     DeclarationError,
     Field,
+    Inside,
     Reserved,
     Width,
 )
@@ -37,14 +38,40 @@ def build_fields(cls: type, size: int, byteorder: ByteOrder) -> dict[str, Field]
         elif isinstance(value, Bits):
             parts.append((name, value))
     for name in annotations:
-        if not isinstance(cls.__dict__.get(name), At | Bits):
-            raise DeclarationError(f"{owner}.{name} is annotated but has no at() or bits()")
+        if not isinstance(cls.__dict__.get(name), At | Bits | Inside):
+            raise DeclarationError(
+                f"{owner}.{name} is annotated but has no at(), bits() or inside()"
+            )
     declared.sort(key=lambda item: (item.offset, item.end))
     _check_places(owner, declared, size)
     fields = {item.name: item for item in declared}
     for name, part in parts:
         _add_bits(owner, fields, name, part, byteorder)
     return fields
+
+
+def inner_fields(cls: type, fields: dict[str, Field]) -> dict[str, Field]:
+    """The integers that the class names with `inside`, as fields with the block's own offsets."""
+    found: dict[str, Field] = {}
+    for name, value in list(cls.__dict__.items()):
+        if isinstance(value, Inside):
+            found[name] = _inner(f"{cls.__name__}.{name}", name, value, fields)
+    return found
+
+
+def _inner(where: str, name: str, value: Inside, fields: dict[str, Field]) -> Field:
+    parent, key = fields.get(value.parent), value.key
+    if parent is not None and parent.kind == "array" and isinstance(key, int):
+        _need(where, 0 <= key < parent.count, f"{value.parent} has {parent.count} elements")
+        size = parent.size // parent.count
+        offset = parent.offset + key * size
+        return replace(parent, name=name, kind="integer", offset=offset, size=size, count=0)
+    inner: Field | None = None
+    if parent is not None and parent.kind == "block":
+        inner = parent.block.fields.get(key)
+    if parent is None or inner is None or inner.kind != "integer":
+        raise DeclarationError(f"{where}: {value.parent!r}, {key!r} is not an integer in a field")
+    return replace(inner, name=name, offset=parent.offset + inner.offset, bits={})
 
 
 def reserved_areas(fields: Iterable[Field], size: int, ref: str) -> tuple[Reserved, ...]:

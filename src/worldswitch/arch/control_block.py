@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 from worldswitch.arch._accessors import Blocks, accessor, bit_accessor
-from worldswitch.arch._layout import build_fields, reserved_areas
+from worldswitch.arch._layout import build_fields, inner_fields, reserved_areas
 from worldswitch.arch._rows import Row, field_rows
 from worldswitch.arch.fields import (
     ArrayView,
@@ -34,6 +34,7 @@ from worldswitch.arch.fields import (
     i32,
     i64,
     ibm_bit,
+    inside,
     manual,
     manual_of,
     u8,
@@ -68,6 +69,7 @@ __all__ = [
     "i32",
     "i64",
     "ibm_bit",
+    "inside",
     "manual",
     "manual_of",
     "u8",
@@ -115,7 +117,17 @@ class Rule:
 C = TypeVar("C", bound="ControlBlock")
 
 
-class ControlBlock:
+class _WithoutDict(type):
+    """Give every control block empty slots, so that a misspelt field is an error."""
+
+    def __new__(
+        mcs, name: str, bases: tuple[type, ...], body: dict[str, Any], **rest: Any
+    ) -> "_WithoutDict":
+        body.setdefault("__slots__", ())
+        return super().__new__(mcs, name, bases, body, **rest)
+
+
+class ControlBlock(metaclass=_WithoutDict):
     """Base of every control block; see the module's docstring for a declaration.
 
     ``Block(buf, base)`` is a view of ``block_size`` bytes of ``buf`` from ``base`` on.
@@ -128,6 +140,7 @@ class ControlBlock:
     manual_ref: ClassVar[str] = ""
     fields: ClassVar[MappingProxyType[str, Field]] = MappingProxyType({})
     bit_fields: ClassVar[MappingProxyType[str, BitField]] = MappingProxyType({})
+    inner_fields: ClassVar[MappingProxyType[str, Field]] = MappingProxyType({})
     reserved: ClassVar[tuple[Reserved, ...]] = ()
     rules: ClassVar[tuple[Rule, ...]] = ()
 
@@ -145,7 +158,7 @@ class ControlBlock:
         """A block of its own storage: zeros, then the given fields."""
         block = cls(bytearray(cls.block_size))
         for name, value in values.items():
-            if name not in cls.fields and name not in cls.bit_fields:
+            if not any(name in known for known in (cls.fields, cls.bit_fields, cls.inner_fields)):
                 raise AttributeError(f"{cls.__name__} has no field {name!r}")
             setattr(block, name, value)
         return block
@@ -165,7 +178,7 @@ class ControlBlock:
         if name in cls.bit_fields:
             name = cls.bit_fields[name].parent
         try:
-            return cls.fields[name].offset
+            return (cls.inner_fields.get(name) or cls.fields[name]).offset
         except KeyError:
             raise AttributeError(f"{cls.__name__} has no field {name!r}") from None
 
@@ -257,10 +270,11 @@ def control_block(
         owner = cls.__name__
         fields = build_fields(cls, size, byteorder)
         parts = {name: part for field in fields.values() for name, part in field.bits.items()}
-        for name in (*fields, *parts):
+        inner = inner_fields(cls, fields)
+        for name in (*fields, *parts, *inner):
             if hasattr(ControlBlock, name):
                 raise DeclarationError(f"{owner}.{name} hides an attribute of ControlBlock")
-        for field in fields.values():
+        for field in (*fields.values(), *inner.values()):
             setattr(cls, field.name, accessor(field, owner))
             for part in field.bits.values():
                 setattr(cls, part.name, bit_accessor(part, field, owner))
@@ -269,6 +283,7 @@ def control_block(
         cls.manual_ref = ref
         cls.fields = MappingProxyType(fields)
         cls.bit_fields = MappingProxyType(parts)
+        cls.inner_fields = MappingProxyType(inner)
         cls.reserved = reserved_areas(fields.values(), size, ref)
         cls.rules = ()
         return cls

@@ -64,22 +64,26 @@ class ArrayView(Sequence[int]):
     def __len__(self) -> int:
         return self._count
 
-    def _place(self, index: int) -> int:
+    def _index(self, index: int) -> int:
         if not -self._count <= index < self._count:
             raise IndexError(f"index {index} is outside an array of {self._count}")
-        return self._offset + self._code.size * (index % self._count)
+        return index % self._count
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(self._count))]
-        return self._code.unpack_from(self._buf, self._place(index))[0]
+        if not 0 <= index < self._count:
+            index = self._index(index)
+        code = self._code
+        return code.unpack_from(self._buf, self._offset + code.size * index)[0]
 
     def __setitem__(self, index: int, value: int) -> None:
-        place = self._place(index)
-        low, high = int_range(self._code)
+        index = self._index(index)
+        code = self._code
+        low, high = int_range(code)
         if not low <= value <= high:
-            raise ValueError(f"element {index}: {value:#x} does not fit in {self._code.size} bytes")
-        self._code.pack_into(self._buf, place, value)
+            raise ValueError(f"element {index}: {value:#x} does not fit in {code.size} bytes")
+        code.pack_into(self._buf, self._offset + code.size * index, value)
 
     def __iter__(self) -> Iterator[int]:
         return (self[i] for i in range(self._count))
@@ -125,6 +129,15 @@ class Bits:
     ref: str = ""
     doc: str = ""
     names: Names | None = None
+
+
+@dataclass(slots=True)
+class Inside:
+    """What `inside` returns: another name for an integer within a block or array field."""
+
+    parent: str
+    key: str | int
+    doc: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +230,15 @@ def bits(
     block, from the least significant in a little-endian one.
     """
     return Bits(parent, first, first if last is None else last, ref, doc, names)
+
+
+def inside(parent: str, key: str | int, *, doc: str = "") -> Any:
+    """Declare a name for one integer in a field: ``key`` is a block's field or an array's index.
+
+    ``inside("gpsw", "mask")`` is the same bytes as ``.gpsw.mask``, without a view in between; it is
+    for what is read at every exit. It has no row of its own when the block is printed.
+    """
+    return Inside(parent, key, doc)
 
 
 def ibm_bit(number: int, width: int = 64) -> int:

@@ -14,6 +14,7 @@ from worldswitch.arch.control_block import (
     control_block,
     diff,
     ibm_bit,
+    inside,
     u8,
     u16,
     u16s,
@@ -48,6 +49,8 @@ class Big(ControlBlock):
     raw: bytes = at(0x18, size=4)
     inner: Inner = at(0x20)
     table: Blocks[Inner] = at(0x24, count=3)
+    inner_count: u16 = inside("inner", "count")
+    third: u16 = inside("halves", 2)
     top: u32 = bits("word", 0)
     middle: u32 = bits("word", 1, 19, doc="nineteen bits")
 
@@ -151,6 +154,21 @@ def test_nested_blocks_are_views() -> None:
     assert (block.inner.count, len(block.table)) == (3, 3)
 
 
+def test_inside_names_the_same_bytes() -> None:
+    block = Big.new(inner_count=7, third=0xABCD)
+    assert (block.inner.count, block.halves[2]) == (7, 0xABCD)
+    assert (Big.offset_of("inner_count"), Big.offset_of("third")) == (0x20, 0x0C)
+    assert "inner_count" not in {row.name for row in Big.describe(block)}
+    with pytest.raises(ValueError, match=r"Big\.third: 65536 does not fit in 16 bits"):
+        block.third = 0x10000
+
+
+def test_misspelt_field_is_an_error() -> None:
+    block = Big.new()
+    with pytest.raises(AttributeError, match="wrod"):
+        block.wrod = 1  # type: ignore[attr-defined]
+
+
 def test_offsets_and_masks_are_known_by_name() -> None:
     assert Big.offset_of("word") == Big.offset_of("middle") == 4
     assert Big.mask_of("middle") == 0x7FFF_F000
@@ -230,7 +248,7 @@ def test_rules_are_checked_in_order_with_the_host() -> None:
 
 def declare(size: int = 16, base: type = ControlBlock, **body: Any) -> type:
     kinds = body.pop("kinds")
-    cls = type("Bad", (base,), {**body, "__annotations__": kinds})
+    cls: Any = type(base)("Bad", (base,), {**body, "__annotations__": kinds})
     return control_block(size=size, byteorder="big", ref="PoP test")(cls)
 
 
@@ -254,7 +272,7 @@ def declare(size: int = 16, base: type = ControlBlock, **body: Any) -> type:
         ),
         ({"a": u32}, {"a": at(13)}, r"Bad\.a takes bytes 0xd to 0x10; the block has 0x10"),
         ({"a": u32}, {"a": at(-1)}, r"Bad\.a takes bytes"),
-        ({"a": u32}, {}, r"Bad\.a is annotated but has no at\(\) or bits\(\)"),
+        ({"a": u32}, {}, r"Bad\.a is annotated but has no at\(\), bits\(\) or inside\(\)"),
         ({}, {"a": at(0)}, r"Bad\.a has no annotation"),
         ({"a": float}, {"a": at(0)}, r"Bad\.a: .*float.* is not a field type"),
         ({"a": "u32"}, {"a": at(0)}, r"Bad\.a: the annotation is a string"),
@@ -274,6 +292,17 @@ def declare(size: int = 16, base: type = ControlBlock, **body: Any) -> type:
             {"a": at(0), "b": bits("a", 0, 3), "c": bits("a", 3)},
             r"Bad\.c \(bits 3 to 3\) and Bad\.b \(bits 0 to 3\) overlap",
         ),
+        (
+            {"a": u16s, "b": u16},
+            {"a": at(0, count=2), "b": inside("a", 2)},
+            r"Bad\.b: a has 2 elements",
+        ),
+        (
+            {"a": Inner, "b": u16},
+            {"a": at(0), "b": inside("a", "size")},
+            r"Bad\.b: 'a', 'size' is not an integer in a field",
+        ),
+        ({"b": u8}, {"b": inside("a", 0)}, r"Bad\.b: 'a', 0 is not an integer in a field"),
         ({"b": u8}, {"b": bits("a", 0)}, r"Bad\.b: 'a' is not an integer field of Bad"),
     ],
 )

@@ -1,11 +1,13 @@
 """Every manual reference in the code resolves to a manual in docs/manuals.toml."""
 
-import ast
 import importlib
 import pkgutil
 import tomllib
 from collections.abc import Iterator
+from enum import IntEnum, IntFlag
 from pathlib import Path
+
+from check_tree import unresolved_refs
 
 import worldswitch
 import worldswitch.arch
@@ -13,22 +15,6 @@ from worldswitch.arch.control_block import ControlBlock, manual_of
 
 ROOT = Path(worldswitch.__file__).parents[2]
 MANUALS = tomllib.loads((ROOT / "docs" / "manuals.toml").read_text(encoding="utf-8"))
-
-
-def literal_refs() -> Iterator[tuple[str, str]]:
-    """Every ``ref="..."`` in the source, with its place."""
-    for path in sorted(Path(worldswitch.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
-            for keyword in node.keywords:
-                value = keyword.value
-                if (
-                    keyword.arg == "ref"
-                    and isinstance(value, ast.Constant)
-                    and isinstance(value.value, str)
-                ):
-                    yield f"{path.relative_to(ROOT)}:{value.lineno}", value.value
 
 
 def arch_objects() -> Iterator[tuple[str, type]]:
@@ -51,8 +37,12 @@ def unresolved(ref: str) -> list[str]:
 
 
 def test_refs_in_source_resolve() -> None:
-    wrong = [f"{place}: {bad!r}" for place, ref in literal_refs() for bad in unresolved(ref)]
-    assert wrong == []
+    found = [
+        str(finding)
+        for path in sorted(Path(worldswitch.__file__).parent.rglob("*.py"))
+        for finding in unresolved_refs(path, path.read_text(encoding="utf-8"), set(MANUALS))
+    ]
+    assert found == []
 
 
 def test_refs_of_control_blocks_are_present_and_resolve() -> None:
@@ -69,8 +59,6 @@ def test_refs_of_control_blocks_are_present_and_resolve() -> None:
 
 
 def test_refs_of_enumerations_are_present_and_resolve() -> None:
-    from enum import IntEnum, IntFlag
-
     wrong = [
         name
         for name, cls in arch_objects()

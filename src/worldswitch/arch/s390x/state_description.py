@@ -11,6 +11,7 @@ from worldswitch.arch.control_block import (
     bits,
     control_block,
     i16,
+    inside,
     u8,
     u16,
     u32,
@@ -125,6 +126,13 @@ class StateDescription(ControlBlock):
     itdba: u64 = at(0x1E8, ref="SIE itdba", doc="interception TDB")
     riccbd: u64 = at(0x1F0, ref="SIE riccbd", doc="runtime-instrumentation controls")
     gvrd: u64 = at(0x1F8, ref="SIE gvrd", doc="guest vector registers")
+
+    gpsw_mask: u64 = inside("gpsw", "mask")
+    gpsw_addr: u64 = inside("gpsw", "addr")
+    gcr0: u64 = inside("gcr", 0)
+    gcr1: u64 = inside("gcr", 1)
+    gcr6: u64 = inside("gcr", 6)
+    gcr14: u64 = inside("gcr", 14)
 
 
 # Masks of addresses whose low bits mean something else.

@@ -337,7 +337,7 @@ def test_rules_for_format_2_read_only_the_inputs_of_the_cache() -> None:
         def __getattribute__(self, name: str) -> Any:
             if name in StateDescription.bit_fields:
                 read.add(StateDescription.bit_fields[name].parent)
-            elif name in StateDescription.fields:
+            elif name in StateDescription.fields or name in StateDescription.inner_fields:
                 read.add(name)
             return super().__getattribute__(name)
 
