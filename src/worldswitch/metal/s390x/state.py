@@ -6,8 +6,8 @@ TLB_SIZE = 1024
 """Direct-mapped TLB entries; a power of two."""
 JUMP_CACHE_SIZE = 4096
 """Entries of the cache from virtual instruction address to decoded record."""
-MAX_CONTEXTS = 4096
-"""Translation contexts: their id is the low 12 bits of a TLB key."""
+MAX_CONTEXTS = 512
+"""Translation contexts: their id is in the low 12 bits of a TLB key."""
 NO_REGISTER = 16
 """Register number of an absent base or index: `gr[16]` is always zero."""
 
@@ -54,12 +54,11 @@ class Context(Struct):
     dat: u8
     """1: virtual, 0: real, 2: absolute."""
     key: u8
-    """Access key in the left four bits, as in the PSW and in storage keys."""
+    """Access key in the left four of eight bits, as in storage keys."""
     space: u8
     """Address-space bits for the translation-exception id: 0 primary, 1 AR, 2 secondary, 3 home."""
     flags: u8
-    """Bit 0: low-address protection applies. Bit 1: fetch-protection override. Bit 2: guest (SIE).
-    Bit 3: storage-protection override. Bit 4: EDAT-1 enabled."""
+    """CONTEXT_* bits of mode.py."""
     pad: u32
     host: u64
     """Host identity: 0 natively; in SIE the state description's generation tag."""
@@ -95,7 +94,7 @@ class Record(Struct):
     count: u16
     """Instructions from the block's start through this one."""
     flags: u16
-    """Bit 0: executed by EXECUTE. Bit 1: executed by EXECUTE RELATIVE LONG."""
+    """RECORD_* bits of decode.py."""
     spare: u16
 
 
@@ -187,11 +186,15 @@ class Cpu(Struct):
     facilities: Array[u64, 4]
     """Facility list as STFLE stores it, host-order doublewords."""
     next_context: u64
+    context_key: u64
+    """PSW key (left four of eight bits) that the contexts in `ctx` were made for."""
+    mode: u64
+    """Mode bits that change decoding (MODE_* of mode.py)."""
     contexts: Array[Context, MAX_CONTEXTS]
     executed: Array[Record, 2]
-    """Scratch records for EXECUTE."""
-    straddle: Array[Record, 2]
-    """Scratch records for an instruction that crosses a page."""
+    """Scratch records for EXECUTE: the target, and the way back."""
+    executed_mode: u64
+    """Mode that `executed` was decoded in."""
     sie_block: u64
     """Host address of the active state description, in SIE."""
     sie_tag: u64
@@ -213,6 +216,11 @@ class Cpu(Struct):
     host_timer_deadline: u64
     host_todpr: u32
     host_epoch: u64
+    host_fault_address: u64
+    """Guest absolute address plus origin that the host's translation failed for."""
+    host_fault_store: u8
+    dat_protection: u8
+    """1 if the last protection exception was DAT protection."""
     mso: u64
     msl: u64
     undefined_count: u64
