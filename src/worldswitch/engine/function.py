@@ -6,6 +6,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 from worldswitch.engine.types import Int
 
+_created: dict[str, int] = {}
+"""How many functions of each module and name exist: symbols have to differ, and be the same in
+every process that imports the same sources."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -36,6 +40,9 @@ class Typed(Generic[P, R]):
         self.__name__ = self.name
         self.__wrapped__ = fn
         self._kinds: tuple[Any, ...] | None = None
+        place = f"{fn.__module__}:{self.name}"
+        _created[place] = serial = _created.get(place, -1) + 1
+        self.symbol = f"{place}#{serial}" if serial else place
 
     @property
     def parameters(self) -> dict[str, Any]:

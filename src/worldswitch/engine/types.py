@@ -21,7 +21,7 @@ class Int(int):
     def __new__(cls, value: int | float = 0) -> Self:
         if isinstance(value, float):
             value = int(value)
-        value &= cls.mask
+        value = int(value) & cls.mask
         if cls.signed and value >> (cls.bits - 1):
             value -= cls.mask + 1
         return int.__new__(cls, value)

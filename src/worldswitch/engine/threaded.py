@@ -1,0 +1,142 @@
+"""Threaded code: one native handler per instruction, each tail-calling the next.
+
+A handler is `void (ptr cpu, ptr record)`. It has its operands from the record, runs the
+semantics, and continues at the handler whose address is the first word of the next record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from llvmlite import ir
+
+from worldswitch.engine.function import Typed
+from worldswitch.engine.lower import BYTE, POINTER, WORD, Module
+
+HANDLER = ir.FunctionType(ir.VoidType(), [POINTER, POINTER])
+
+
+class Flow(Enum):
+    """How a handler goes on after its semantics."""
+
+    NEXT = "next"
+    """The following record."""
+    BRANCH = "branch"
+    """Semantics say whether a relative branch is taken."""
+    JUMP = "jump"
+    """Semantics give (taken, target address)."""
+    CONTROL = "control"
+    """Semantics have set the state that says where to resume."""
+    RECORD = "record"
+    """Semantics give the address of the record to continue at, or 0."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What an architecture does between instructions; each returns a record's address or 0.
+
+    leave(cpu, rec): semantics left. taken(cpu, rec): a relative branch is taken.
+    jump(cpu, rec, target). before_control(cpu, rec) -> None. resume(cpu): after CONTROL, and to
+    enter native code.
+    """
+
+    leave: Typed[Any, Any]
+    taken: Typed[Any, Any]
+    jump: Typed[Any, Any]
+    before_control: Typed[Any, Any]
+    resume: Typed[Any, Any]
+
+
+class HandlerMaker:
+    """Emits handlers into a module."""
+
+    def __init__(self, module: Module, hooks: Hooks, record_size: int) -> None:
+        self.module = module
+        self.hooks = hooks
+        self.record_size = record_size
+
+    def handler(
+        self, symbol: str, semantics: Typed[Any, Any], operands: Mapping[str, Typed[Any, Any]],
+        flow: Flow,
+    ) -> None:  # fmt: skip
+        """Emit the handler of one instruction under an exported symbol."""
+        fn = ir.Function(self.module.ir, HANDLER, symbol)
+        fn.attributes.add("nounwind")
+        build = ir.IRBuilder(fn.append_basic_block("entry"))
+        cpu, rec = fn.args
+        if flow is Flow.CONTROL:
+            build.call(self.module.function(self.hooks.before_control), [cpu, rec])
+        args = []
+        for name in list(semantics.parameters)[1:]:
+            args.append(build.call(self.module.function(operands[name]), [cpu, rec]))
+        result: Any = build.call(self.module.function(semantics), [cpu, *args])
+        values: list[Any] = []
+        count = {Flow.NEXT: 0, Flow.CONTROL: 0, Flow.BRANCH: 1, Flow.RECORD: 1, Flow.JUMP: 2}[flow]
+        total = count + (1 if semantics.leaves else 0)
+        if total == 1:
+            values = [result]
+        elif total > 1:
+            values = [build.extract_value(result, i) for i in range(total)]
+        if semantics.leaves:
+            away, stay = fn.append_basic_block("left"), fn.append_basic_block("stay")
+            build.cbranch(values[-1], away, stay).set_weights([1, 2000])
+            build.position_at_end(away)
+            self.go(build, cpu, build.call(self.module.function(self.hooks.leave), [cpu, rec]))
+            build.position_at_end(stay)
+        if flow is Flow.NEXT:
+            self.next(build, cpu, rec)
+        elif flow is Flow.RECORD:
+            self.go(build, cpu, values[0])
+        elif flow is Flow.CONTROL:
+            self.go(build, cpu, build.call(self.module.function(self.hooks.resume), [cpu]))
+        else:
+            taken, not_taken = fn.append_basic_block("taken"), fn.append_basic_block("not_taken")
+            build.cbranch(values[0], taken, not_taken)
+            build.position_at_end(not_taken)
+            self.next(build, cpu, rec)
+            build.position_at_end(taken)
+            if flow is Flow.BRANCH:
+                found = build.call(self.module.function(self.hooks.taken), [cpu, rec])
+            else:
+                found = build.call(self.module.function(self.hooks.jump), [cpu, rec, values[1]])
+            self.go(build, cpu, found)
+
+    def next(self, build: ir.IRBuilder, cpu: Any, rec: Any) -> None:
+        following = build.gep(
+            rec, [ir.Constant(WORD, self.record_size)], inbounds=True, source_etype=BYTE
+        )
+        self.tail(build, cpu, following)
+
+    def go(self, build: ir.IRBuilder, cpu: Any, record: Any) -> None:
+        """Continue at a record given by address; return to the caller of `run` on 0."""
+        done = build.function.append_basic_block("done")
+        more = build.function.append_basic_block("more")
+        zero = ir.Constant(WORD, 0)
+        build.cbranch(build.icmp_unsigned("==", record, zero), done, more).set_weights([1, 2000])
+        build.position_at_end(done)
+        build.ret_void()
+        build.position_at_end(more)
+        self.tail(build, cpu, build.inttoptr(record, POINTER))
+
+    @staticmethod
+    def tail(build: ir.IRBuilder, cpu: Any, rec: Any) -> None:
+        handler = build.load(rec, align=8, typ=HANDLER.as_pointer())
+        build.call(handler, [cpu, rec], tail="musttail")
+        build.ret_void()
+
+    def run(self, symbol: str) -> None:
+        """Emit the entry: `void run(ptr cpu)` resumes and executes until a hook returns 0."""
+        fn = ir.Function(self.module.ir, ir.FunctionType(ir.VoidType(), [POINTER]), symbol)
+        build = ir.IRBuilder(fn.append_basic_block("entry"))
+        cpu = fn.args[0]
+        found = build.call(self.module.function(self.hooks.resume), [cpu])
+        done, more = fn.append_basic_block("done"), fn.append_basic_block("more")
+        build.cbranch(build.icmp_unsigned("==", found, ir.Constant(WORD, 0)), done, more)
+        build.position_at_end(more)
+        rec = build.inttoptr(found, POINTER)
+        handler = build.load(rec, align=8, typ=HANDLER.as_pointer())
+        build.call(handler, [cpu, rec])
+        build.branch(done)
+        build.position_at_end(done)
+        build.ret_void()
