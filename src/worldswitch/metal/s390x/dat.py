@@ -32,6 +32,8 @@ PAGE = 0xFFFF_FFFF_FFFF_F000
 OFFSET = 0xFFF
 PROTECTED = 0x200
 """Protection bit of a page-table entry (and of segment and region entries with EDAT)."""
+NO_ENTRY = 0xFFFF_FFFF_FFFF_FFFF
+"""`Cpu.entry_address` when an index lies outside its table."""
 KEY_FETCH = 0x08
 KEY_REFERENCE = 0x04
 KEY_CHANGE = 0x02
@@ -60,6 +62,7 @@ def real_to_absolute(real: u64, prefix: u64) -> u64:
 @typed(inline=False)
 def table_entry(cpu: Cpu, real: u64, guest: bool, prefix: u64) -> tuple[u16, u64]:
     """Fetch a table entry at a real address: (program code or 0, entry)."""
+    cpu.entry_address = real & 0xFFFF_FFFF_FFFF_FFF8
     absolute = real_to_absolute(real & 0xFFFF_FFFF_FFFF_FFF8, prefix)
     if guest:
         code, absolute = guest_to_host(cpu, absolute, False)
@@ -116,6 +119,7 @@ def walk(
     while True:
         index = (address >> shift) & 0x7FF
         if (index >> 9) < first or (index >> 9) > last:
+            cpu.entry_address = NO_ENTRY
             return missing(level), u64(0), False
         code, entry = table_entry(cpu, origin + index * 8, guest, prefix)
         if code != 0:

@@ -24,7 +24,10 @@ HOME = 5
 REAL = 6
 """Real addresses: prefixing, no DAT, no key-controlled protection beyond the PSW key."""
 ABSOLUTE = 7
-SPACES = 8
+SCRATCH1 = 8
+"""For accesses with another key or space than the PSW's, within one instruction."""
+SCRATCH2 = 9
+SPACES = 10
 
 
 class TlbEntry(Struct):
@@ -171,6 +174,29 @@ class Cpu(Struct):
     emergency: Array[u64, 4]
     """Bitmap of the CPU addresses of pending emergency signals."""
     service_parameter: u32
+    malfunction_cpu: u16
+    """CPU address that a pending malfunction alert came from."""
+    io_classes: u8
+    """Interruption subclasses with an I/O interruption pending here: 0x80 is subclass 0."""
+    io_subchannel: Array[u32, 8]
+    """Subsystem-identification word of the pending I/O interruption, by subclass."""
+    io_parameter: Array[u32, 8]
+    io_word: Array[u32, 8]
+    """I/O-interruption-identification word, by subclass."""
+    mchk_code: u64
+    """Machine-check interruption code that is pending."""
+    mchk_damage_code: u32
+    mchk_address: u64
+    cp_parameter: u32
+    """External parameter of a pending interruption of the hypervisor's own (code 2603)."""
+    cp_parameter64: u64
+    cp_subcode: u16
+    cpu_id: u64
+    """What STORE CPU ID stores."""
+    program_parameter: u64
+    """Set by LOAD PROGRAM PARAMETER."""
+    entry_address: u64
+    """Real address of the table entry that the last walk ended at; NO_ENTRY if at none."""
     ram: u64
     """Host address of absolute storage."""
     ram_size: u64
