@@ -48,6 +48,7 @@ from worldswitch.metal.s390x.pending import (
 from worldswitch.metal.s390x.psw import PENDING_EARLY, assemble_psw_mask, load_psw
 from worldswitch.metal.s390x.state import Cpu, Record
 
+
 def _low(name: str) -> int:
     return Lowcore.offset_of(name)
 
@@ -99,8 +100,8 @@ WITH_TEID = sum(1 << c for codes in _ACCESS_ID for c in codes) | sum(
 """Bit n is one if program interruption n stores at location 168."""
 WITH_ACCESS_ID = sum(1 << c for codes in _ACCESS_ID for c in codes)
 PER_EVENT = int(ProgramCode.PER_EVENT)
-DATA = int(ProgramCode.DATA)
-VECTOR_PROCESSING = int(ProgramCode.VECTOR_PROCESSING)
+WITH_DXC = 1 << ProgramCode.DATA | 1 << ProgramCode.VECTOR_PROCESSING
+"""Bit n is one if program interruption n stores a data- or vector-exception code."""
 MONITOR_EVENT = int(ProgramCode.MONITOR_EVENT)
 PAGE_TRANSLATION = int(ProgramCode.PAGE_TRANSLATION)
 SPECIFICATION = int(ProgramCode.SPECIFICATION)
@@ -148,7 +149,7 @@ def store_program_codes(cpu: Cpu, code: u64, ilc: u64) -> None:
         if code == PAGE_TRANSLATION:
             poke_u8(base + EXC_ACCESS_ID + 2, cpu.op_access_id)
             cpu.op_access_id = 0
-    if code == DATA or code == VECTOR_PROCESSING:
+    if code < 64 and (u64(WITH_DXC) >> code) & 1 != 0:
         poke_u32(base + DATA_EXC_CODE, bswap(u32(cpu.data_code)))
         if cpu.cr[0] & AFP_CONTROL != 0:
             cpu.fpc = (cpu.fpc & 0xFFFF_00FF) | (u32(cpu.data_code) << 8)

@@ -73,7 +73,7 @@ def save_registers(cpu: Cpu) -> u64:
     poke_u64(base + TIMER_SAVE, bswap(timer))
     poke_u64(base + COMPARATOR_SAVE, bswap(cpu.clock_comparator >> 8))
     valid: u64 = VALID
-    if cpu.cr[0] & VECTOR_CONTROL != 0:
-        if save_vectors(cpu, bswap(peek_u64(base + MCESAD)) & MCESA_ORIGIN):
-            valid = valid | VECTORS_VALID
+    area = bswap(peek_u64(base + MCESAD)) & MCESA_ORIGIN
+    if cpu.cr[0] & VECTOR_CONTROL != 0 and save_vectors(cpu, area):
+        valid = valid | VECTORS_VALID
     return valid

@@ -26,6 +26,7 @@ from worldswitch.metal.s390x.state import (
     SCRATCH2,
     SECONDARY,
     Cpu,
+    Record,
 )
 
 CR0_EXTRACTION = int(Cr0.EXTRACTION_AUTHORITY)
@@ -86,9 +87,9 @@ def require_key(cpu: Cpu, key: u8) -> None:
 
     The key stands in bits 0-3 of the byte. ref: PoP 5 PSW-Key Mask
     """
-    if in_problem_state(cpu):
-        if (cpu.cr[3] >> 16) & (u64(0x8000) >> u64(key >> 4)) == 0:
-            privileged_operation(cpu)
+    permitted = (cpu.cr[3] >> 16) & (u64(0x8000) >> u64(key >> 4))
+    if in_problem_state(cpu) and permitted == 0:
+        privileged_operation(cpu)
 
 
 @typed(inline=True)
@@ -141,9 +142,7 @@ def use_keys(cpu: Cpu, first: u32, first_key: u8, second: u32, second_key: u8) -
 
 
 @typed(leaves=True, inline=False)
-def copy_across(
-    cpu: Cpu, to_space: u32, to: u64, from_space: u32, source: u64, count: u64
-) -> None:
+def copy_across(cpu: Cpu, to_space: u32, to: u64, from_space: u32, source: u64, count: u64) -> None:
     """Move `count` (1 or more) bytes between spaces; all pages are looked at first."""
     if (to & 0xFFF) + count > 4096 or (source & 0xFFF) + count > 4096:
         check_read(cpu, from_space, source, count)
@@ -186,21 +185,23 @@ def frame_of(cpu: Cpu, absolute: u64) -> u64:
 
 
 @typed(leaves=True, inline=False)
-def intercept_now(cpu: Cpu, code: u64) -> None:
+def intercept_now(cpu: Cpu, rec: Record, code: u64) -> None:
     """Leave the guest with interception `code` before the instruction changes anything."""
     cpu.sie_intercept = code
+    cpu.sie_ipa = u32(rec.text >> 48)
+    cpu.sie_ipb = u32(rec.text >> 16)
     cpu.leave = LEAVE_INTERCEPT
     raise Leave
 
 
 @typed(leaves=True)
-def key_operation(cpu: Cpu) -> None:
+def key_operation(cpu: Cpu, rec: Record) -> None:
     """In SIE, leave at a key operation if the state description says so.
 
     ref: SIE cpuflags, keyless subset
     """
     if cpu.in_sie != 0 and bswap(peek_u32(cpu.sie_block)) & KEYLESS != 0:
-        intercept_now(cpu, KEY_OPERATION)
+        intercept_now(cpu, rec, KEY_OPERATION)
 
 
 @typed(inline=True)

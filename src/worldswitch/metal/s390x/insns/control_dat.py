@@ -43,18 +43,24 @@ PAGE = 0xFFFF_FFFF_FFFF_F000
 HIGH = 0xFFFF_FFFF_0000_0000
 SEGMENT_TRANSLATION = int(ProgramCode.SEGMENT_TRANSLATION)
 PAGE_TRANSLATION = int(ProgramCode.PAGE_TRANSLATION)
-ASCE_TYPE = int(ProgramCode.ASCE_TYPE)
-REGION_FIRST = int(ProgramCode.REGION_FIRST_TRANSLATION)
-REGION_SECOND = int(ProgramCode.REGION_SECOND_TRANSLATION)
-REGION_THIRD = int(ProgramCode.REGION_THIRD_TRANSLATION)
+NO_TRANSLATION = sum(
+    1 << code
+    for code in (
+        ProgramCode.SEGMENT_TRANSLATION,
+        ProgramCode.PAGE_TRANSLATION,
+        ProgramCode.ASCE_TYPE,
+        ProgramCode.REGION_FIRST_TRANSLATION,
+        ProgramCode.REGION_SECOND_TRANSLATION,
+        ProgramCode.REGION_THIRD_TRANSLATION,
+    )
+)
+"""Bit n is one if program code n says that there is no translation."""
 
 
 @typed
 def is_translation_exception(code: u64) -> bool:
     """Whether a program code says that there is no translation (rather than a bad table)."""
-    if code == SEGMENT_TRANSLATION or code == PAGE_TRANSLATION or code == ASCE_TYPE:
-        return True
-    return code == REGION_FIRST or code == REGION_SECOND or code == REGION_THIRD
+    return code < 64 and (u64(NO_TRANSLATION) >> code) & 1 != 0
 
 
 @typed(leaves=True, inline=False)
@@ -113,7 +119,7 @@ def lptea(cpu: Cpu, r1: u8, r2: u8, m4: u8) -> None:
         space = data_space(cpu)
     address = cpu.gr[r2] & cpu.address_mask
     cpu.entry_address = NO_ENTRY
-    code, real = translate_quiet(cpu, space, address, True)
+    code, _real = translate_quiet(cpu, space, address, True)
     protected = code == PROTECTED
     if code == 0 or code == PAGE_TRANSLATION or protected:
         # A segment-table entry that maps a large frame is where the walk ends.
@@ -214,7 +220,7 @@ def tprot(cpu: Cpu, addr1: u64, addr2: u64) -> None:
     elif low or not key_allows(cpu, c, key, addr1, True):
         cpu.cc = 1
     else:
-        again, real = translate_quiet(cpu, OP1, addr1, True)
+        again, _real = translate_quiet(cpu, OP1, addr1, True)
         cpu.cc = 1 if again != 0 else 0
 
 

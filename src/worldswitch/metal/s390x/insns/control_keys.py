@@ -20,7 +20,7 @@ from worldswitch.metal.s390x.memory import write_page
 from worldswitch.metal.s390x.mode import CONTEXT_LOW_PROTECTION, purge_frame
 from worldswitch.metal.s390x.per import per_key_change
 from worldswitch.metal.s390x.psw import PSW_EA
-from worldswitch.metal.s390x.state import ABSOLUTE, REAL, Cpu
+from worldswitch.metal.s390x.state import ABSOLUTE, REAL, Cpu, Record
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
 REFERENCE = 0x04
@@ -61,9 +61,9 @@ def change_key(cpu: Cpu, absolute: u64, key: u8, keep: u8) -> bool:
 
 @insn("ISKE", "B229", "RRE", ref="PoP 10 INSERT STORAGE KEY EXTENDED", privileged=True,
       intercept=Intercept("ictl", int(Ictl.ISKE)))  # fmt: skip
-def iske(cpu: Cpu, r1: u8, r2: u8) -> None:
+def iske(cpu: Cpu, rec: Record, r1: u8, r2: u8) -> None:
     """Insert the key of the real address in R2 into bits 56-62; bit 63 becomes zero."""
-    key_operation(cpu)
+    key_operation(cpu, rec)
     key = get_key(cpu, absolute_of(cpu, cpu.gr[r2]))
     cpu.gr[r1] = (cpu.gr[r1] & 0xFFFF_FFFF_FFFF_FF00) | u64(key)
 
@@ -80,9 +80,9 @@ def advance_frames(cpu: Cpu, r: u8, end: u64) -> None:
 
 @insn("SSKE", "B22B", "RRF", ref="PoP 10 SET STORAGE KEY EXTENDED", privileged=True, control=True,
       intercept=Intercept("ictl", int(Ictl.SSKE)))  # fmt: skip
-def sske(cpu: Cpu, r1: u8, r2: u8, m3: u8, pc: u64) -> None:
+def sske(cpu: Cpu, rec: Record, r1: u8, r2: u8, m3: u8, pc: u64) -> None:
     """Set the key of a frame, or of all up to the next megabyte; conditionally, if M3 says so."""
-    key_operation(cpu)
+    key_operation(cpu, rec)
     conditional = m3 & (SSKE_REFERENCE | SSKE_CHANGE)
     if not facility(cpu, FACILITY_CONDITIONAL):
         conditional = 0
@@ -114,9 +114,9 @@ def sske(cpu: Cpu, r1: u8, r2: u8, m3: u8, pc: u64) -> None:
 
 @insn("RRBE", "B22A", "RRE", ref="PoP 10 RESET REFERENCE BIT EXTENDED", privileged=True,
       control=True, intercept=Intercept("ictl", int(Ictl.RRBE)))  # fmt: skip
-def rrbe(cpu: Cpu, r2: u8) -> None:
+def rrbe(cpu: Cpu, rec: Record, r2: u8) -> None:
     """Reset the reference bit; condition code: old reference bit, then change bit."""
-    key_operation(cpu)
+    key_operation(cpu, rec)
     absolute = absolute_of(cpu, cpu.gr[r2])
     old = get_key(cpu, absolute)
     put_key(cpu, absolute, old & (KEY_BITS ^ REFERENCE))
@@ -128,8 +128,8 @@ def _multiple(mnemonic: str, opcode: str, ref: str, number: Facility, reset: boo
 
     @insn(mnemonic, opcode, "RRE", ref=ref, facility=number, privileged=True, control=reset,
           intercept=Intercept("ictl", int(Ictl.RRBE)))  # fmt: skip
-    def bits(cpu: Cpu, r1: u8, r2: u8) -> None:
-        key_operation(cpu)
+    def bits(cpu: Cpu, rec: Record, r1: u8, r2: u8) -> None:
+        key_operation(cpu, rec)
         block = cpu.gr[r2] & cpu.address_mask & 0xFFFF_FFFF_FFFC_0000
         found: u64 = 0
         n: u64 = 0
@@ -163,7 +163,7 @@ PFMF_CHANGE = 0x0200
 @insn("PFMF", "B9AF", "RRE", ref="PoP 10 PERFORM FRAME MANAGEMENT FUNCTION", privileged=True,
       control=True, facility=Facility.EDAT_1,
       intercept=Intercept("ecb2", int(Ecb2.PFMFI), when=False))  # fmt: skip
-def pfmf(cpu: Cpu, r1: u8, r2: u8, pc: u64) -> None:
+def pfmf(cpu: Cpu, rec: Record, r1: u8, r2: u8, pc: u64) -> None:
     """Clear frames and set their keys: one of 4 KiB, or all up to the next 1 MiB or 2 GiB."""
     function = cpu.gr[r1]
     if function & PFMF_RESERVED != 0:
@@ -171,7 +171,7 @@ def pfmf(cpu: Cpu, r1: u8, r2: u8, pc: u64) -> None:
     if function & PFMF_NONQUIESCING != 0 and not facility(cpu, FACILITY_NONQUIESCING):
         specification(cpu)
     if function & PFMF_SET_KEY != 0:
-        key_operation(cpu)
+        key_operation(cpu, rec)
     size = function & PFMF_SIZE
     address = cpu.gr[r2] & cpu.address_mask & PAGE
     if size == 0:

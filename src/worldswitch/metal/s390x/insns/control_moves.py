@@ -64,11 +64,14 @@ def move_bounded(
 
 @typed(leaves=True)
 def require_two_spaces(cpu: Cpu) -> None:
-    """MOVE TO PRIMARY and SECONDARY want DAT, secondary-space control, and one of two modes."""
+    """MOVE TO PRIMARY and SECONDARY want DAT, secondary-space control, and one of two modes.
+
+    The modes they refuse, access-register and home, are those with PSW bit 17 one.
+    """
     if cpu.psw_mask & PSW_DAT == 0 or cpu.cr[0] & CR0_SECONDARY == 0:
         special_operation(cpu)
     space = address_space(cpu)
-    if space == AS_HOME or space == AS_ACCESS_REGISTER:
+    if space & AS_ACCESS_REGISTER != 0:
         special_operation(cpu)
 
 
@@ -206,12 +209,12 @@ def mvpg(cpu: Cpu, r1: u8, r2: u8) -> None:
     to = cpu.gr[r1] & cpu.address_mask & PAGE
     source = cpu.gr[r2] & cpu.address_mask & PAGE
     use_keys(cpu, OP1, to_key, OP2, from_key)
-    code, real = translate_quiet(cpu, SCRATCH2, source, False)
+    code, _real = translate_quiet(cpu, SCRATCH2, source, False)
     if code == PAGE_TRANSLATION and options & MVPG_CONDITION_CODE != 0:
         cpu.cc = 2
         return
     if code != PAGE_TRANSLATION:
-        code, real = translate_quiet(cpu, SCRATCH1, to, False)
+        code, _real = translate_quiet(cpu, SCRATCH1, to, False)
         if code == PAGE_TRANSLATION and options & MVPG_CONDITION_CODE != 0:
             cpu.cc = 1
             return

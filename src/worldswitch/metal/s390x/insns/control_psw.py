@@ -3,11 +3,11 @@
 ref: PoP 10 Control Instructions.
 """
 
-from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.control_registers import Cr0
 from worldswitch.arch.s390x.facilities import Facility
+from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.sie_controls import Ictl
-from worldswitch.engine import typed, u8, u64
+from worldswitch.engine import typed, u8, u32, u64
 from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import (
     AS_HOME,
@@ -27,7 +27,6 @@ from worldswitch.metal.s390x.mode import mode_changed
 from worldswitch.metal.s390x.psw import (
     PSW_DAT,
     PSW_SHORT,
-    PSW_SYSTEM_MASK,
     PSW_SYSTEM_UNASSIGNED,
     assemble_psw_mask,
     load_psw,
@@ -35,7 +34,6 @@ from worldswitch.metal.s390x.psw import (
 )
 from worldswitch.metal.s390x.regs import set_low
 from worldswitch.metal.s390x.state import OP1, OP2, Cpu
-from worldswitch.engine import u32
 
 LPSW_CONTROL = Intercept("ictl", int(Ictl.LPSW))
 SHORT_MASK = 0xFFFF_FFFF_8000_0000
@@ -141,6 +139,17 @@ def ipk(cpu: Cpu) -> None:
 
 
 @typed(leaves=True)
+def space_switch_event(cpu: Cpu) -> None:
+    """After a switch to or from the home space: the event, if a control or PER asks for it."""
+    if (cpu.cr[1] | cpu.cr[13]) & SPACE_SWITCH_EVENT == 0 and cpu.per_code == 0:
+        return
+    cpu.translation_code = cpu.cr[4] & 0xFFFF
+    if cpu.cr[1] & SPACE_SWITCH_EVENT != 0:
+        cpu.translation_code = cpu.translation_code | 0x8000_0000
+    program(cpu, ProgramCode.SPACE_SWITCH)
+
+
+@typed(leaves=True)
 def set_space(cpu: Cpu, code: u64) -> None:
     """Set PSW bits 16-17 by a code: 0 primary, 1 secondary, 2 access register, 3 home.
 
@@ -158,11 +167,7 @@ def set_space(cpu: Cpu, code: u64) -> None:
     cpu.psw_mask = (cpu.psw_mask & NOT_SPACE) | (new << AS_SHIFT)
     mode_changed(cpu)
     if (old == AS_HOME) != (new == AS_HOME):
-        if (cpu.cr[1] | cpu.cr[13]) & SPACE_SWITCH_EVENT != 0 or cpu.per_code != 0:
-            cpu.translation_code = cpu.cr[4] & 0xFFFF
-            if cpu.cr[1] & SPACE_SWITCH_EVENT != 0:
-                cpu.translation_code = cpu.translation_code | 0x8000_0000
-            program(cpu, ProgramCode.SPACE_SWITCH)
+        space_switch_event(cpu)
 
 
 @insn("SAC", "B219", "S", ref="PoP 10 SET ADDRESS SPACE CONTROL", control=True)

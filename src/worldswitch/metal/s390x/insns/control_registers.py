@@ -31,7 +31,7 @@ from worldswitch.metal.s390x.memory import (
 from worldswitch.metal.s390x.mode import controls_changed, purge_all
 from worldswitch.metal.s390x.psw import recheck
 from worldswitch.metal.s390x.regs import set_low
-from worldswitch.metal.s390x.state import OP2, Cpu
+from worldswitch.metal.s390x.state import OP2, Cpu, Record
 
 LCTL_FIELD = StateDescription.offset_of("lctl")
 STFL_LIST = Lowcore.offset_of("stfl_fac_list")
@@ -40,24 +40,24 @@ HIGH = 0xFFFF_FFFF_0000_0000
 
 
 @typed(leaves=True)
-def intercept_controls(cpu: Cpu, first: u64, count: u64) -> None:
+def intercept_controls(cpu: Cpu, rec: Record, first: u64, count: u64) -> None:
     """In SIE, leave if the state description keeps one of `count` control registers."""
     if cpu.in_sie != 0:
         kept = bswap(peek_u16(cpu.sie_block + LCTL_FIELD))
         n: u64 = 0
         while n < count:
             if kept & (u16(0x8000) >> u16((first + n) & 15)) != 0:
-                intercept_now(cpu, INSTRUCTION)
+                intercept_now(cpu, rec, INSTRUCTION)
             n += 1
 
 
 @insn("LCTL", "B7", "RS_a", ref="PoP 10 LOAD CONTROL", privileged=True, control=True)
-def lctl(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+def lctl(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
     """Load bits 32-63 of control registers R1 to R3, wrapping around."""
     if addr2 & 3 != 0:
         specification(cpu)
     count = u64((r3 - r1) & 15) + 1
-    intercept_controls(cpu, u64(r1), count)
+    intercept_controls(cpu, rec, u64(r1), count)
     check_read(cpu, OP2, addr2, count * 4)
     n: u64 = 0
     while n < count:
@@ -70,12 +70,12 @@ def lctl(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
 
 
 @insn("LCTLG", "EB2F", "RSY_a", ref="PoP 10 LOAD CONTROL", privileged=True, control=True)
-def lctlg(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+def lctlg(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
     """Load control registers R1 to R3, wrapping around."""
     if addr2 & 7 != 0:
         specification(cpu)
     count = u64((r3 - r1) & 15) + 1
-    intercept_controls(cpu, u64(r1), count)
+    intercept_controls(cpu, rec, u64(r1), count)
     check_read(cpu, OP2, addr2, count * 8)
     n: u64 = 0
     while n < count:

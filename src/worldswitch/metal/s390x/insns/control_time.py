@@ -5,7 +5,7 @@ ref: PoP 10 Control Instructions; PoP 4 Timing.
 
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.sie_controls import Ictl
-from worldswitch.engine import typed, u64, u32
+from worldswitch.engine import typed, u32, u64
 from worldswitch.metal.s390x.insn import ALWAYS, Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import in_problem_state, privileged_operation
 from worldswitch.metal.s390x.leave import specification
