@@ -548,6 +548,8 @@ class Checker:
         return a, b
 
     def on_compare(self, node: ast.Compare) -> Any:
+        if len(node.ops) == 1 and isinstance(node.ops[0], (ast.Is, ast.IsNot)):
+            return self.identity(node)
         parts: list[Any] = []
         left = self.expression(node.left)
         for op, right_node in zip(node.ops, node.comparators, strict=True):
@@ -562,6 +564,13 @@ class Checker:
                 parts.append(tree.Compare(bool, name, a, b))
             left = right
         return parts[0] if len(parts) == 1 else tree.Logic(bool, "and", parts)
+
+    def identity(self, node: ast.Compare) -> Any:
+        """`kind is u64` in a template: settled when the function is compiled."""
+        a, b = self.lookup(node.left), self.lookup(node.comparators[0])
+        if a is self or b is self:
+            self.fail(node, "`is` compares constants, such as types, only")
+        return tree.Const(bool, (a is b) == isinstance(node.ops[0], ast.Is))
 
     def on_boolop(self, node: ast.BoolOp) -> Any:
         op = "and" if isinstance(node.op, ast.And) else "or"

@@ -10,7 +10,8 @@ hold arrays of other Structs.
 """
 
 import ctypes
-from typing import Any, ClassVar, Self, get_type_hints
+import inspect
+from typing import Any, ClassVar, Self
 
 from worldswitch.engine.types import INT_TYPES, Int
 
@@ -84,9 +85,9 @@ class Struct:
     def __init_subclass__(cls) -> None:
         fields: dict[str, Field] = {}
         offset, align, members = 0, 1, []
-        for name, kind in get_type_hints(cls).items():
+        for name, kind in inspect.get_annotations(cls).items():
             if name in Struct.__annotations__:
-                continue
+                raise TypeError(f"{cls.__name__}.{name}: the name is taken by Struct itself")
             if not _is_storable(kind):
                 raise TypeError(f"{cls.__name__}.{name}: {kind!r} cannot be stored in a Struct")
             alignment = align_of(kind)

@@ -26,7 +26,7 @@ RECORD_SIZE = 64
 HEADER_SIZE = 64
 BLOCK_LIMIT = 32
 """Instructions a block holds at most."""
-ROOM = HEADER_SIZE + (BLOCK_LIMIT + 2) * RECORD_SIZE + 64
+ROOM = HEADER_SIZE + (BLOCK_LIMIT + 4) * RECORD_SIZE + 64
 DROPPED = 0xFFFF_FFFF_FFFF_FFFF
 PAGE = 0xFFFF_FFFF_FFFF_F000
 
@@ -41,8 +41,7 @@ class Block(Struct):
     """Absolute address of the second page of an instruction that crosses pages, else 0."""
     hash_next: u64
     records: u64
-    size: u64
-    """Bytes of text."""
+    text_size: u64
     spare: u64
 
 
@@ -58,7 +57,7 @@ class InsnInfo(Struct):
 
     handler: u64
     first_field: u16
-    fields: u8
+    field_count: u8
     kind: u8
     """INSN_* bits."""
     intercept: u8
@@ -82,7 +81,7 @@ class FieldInfo(Struct):
     shift: u8
     width: u8
     kind: u8
-    size: u8
+    member_size: u8
     """Bytes that the record's member has: 1 or 8."""
     member: u16
 
@@ -198,7 +197,7 @@ def forbid_writes(cpu: Cpu, frame: u64) -> None:
     """Make every processor's stores to a frame take the slow path, which looks for code."""
     n: u64 = 0
     while n < cpu.cpu_count:
-        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).address)
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
         i: u64 = 0
         while i < TLB_SIZE:
             if other.tlb[i].absolute == frame:
@@ -221,7 +220,7 @@ def flush_code(cpu: Cpu) -> None:
     fill_bytes(cpu.code_map, u8(0), cache.frames * 8)
     n: u64 = 0
     while n < cpu.cpu_count:
-        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).address)
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
         other.jump_generation += 1
         retag(other)
         n += 1

@@ -50,6 +50,8 @@ INSN_PRIVILEGED = 4
 INSN_BFP = 8
 INSN_RELATIVE = 16
 """An operand depends on the instruction's address."""
+INSN_CONDITIONAL = 32
+"""In SIE: whether it is intercepted has to be looked at each time."""
 
 RECORD_EXECUTED = 1
 """The target of EXECUTE or EXECUTE RELATIVE LONG."""
@@ -95,7 +97,7 @@ def find_insn(cache: CodeCache, text: u64) -> u64:
 def decode_operands(cache: CodeCache, rec: Record, info: InsnInfo, text: u64, base: u64) -> None:
     """Fill the operand members of a record; `base` is what relative operands start from."""
     n: u64 = 0
-    while n < u64(info.fields):
+    while n < u64(info.field_count):
         f = FieldInfo.at(cache.field_infos + (u64(info.first_field) + n) * 6)
         width = u64(f.width)
         raw = (text >> u64(f.shift)) & ((u64(1) << width) - 1)
@@ -112,7 +114,7 @@ def decode_operands(cache: CodeCache, rec: Record, info: InsnInfo, text: u64, ba
             if kind == KIND_RELATIVE:
                 raw = base + raw * 2
         where = address_of(rec) + u64(f.member)
-        if f.size == 1:
+        if f.member_size == 1:
             poke_u8(where, u8(raw))
         else:
             poke_u64(where, raw)
@@ -143,10 +145,10 @@ def decode_record(cpu: Cpu, rec: Record, text: u64, pc: u64, base: u64) -> u64:
     elif cpu.mode & MODE_SIE != 0 and info.intercept != 0:
         if info.intercept == 1:
             index = u64(cache.intercept_insn)
+            kind = INSN_ENDS
+            rec.flags = 0
         else:
-            index = u64(cache.conditional_intercept_insn)
-        kind = INSN_ENDS
-        rec.flags = 0
+            kind = kind | INSN_CONDITIONAL
     elif kind & INSN_BFP != 0 and cpu.mode & MODE_AFP == 0:
         index = u64(cache.bfp_insn)
         kind = INSN_ENDS
@@ -224,6 +226,13 @@ def decode_block(cpu: Cpu, pc: u64, host: u64) -> u64:
             limit += 1
             rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
         kind = decode_record(cpu, rec, text, at, at)
+        if kind & INSN_CONDITIONAL != 0:
+            # A record of its own looks at the controls, then goes on to the instruction's.
+            set_pseudo(cache, rec, cache.conditional_intercept_insn, at)
+            rec.count = u16(n + 1)
+            n += 1
+            rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
+            kind = decode_record(cpu, rec, text, at, at)
         n += 1
         rec.count = u16(n)
         if cpu.mode & MODE_ACCESS_REGISTER != 0:
@@ -241,7 +250,7 @@ def decode_block(cpu: Cpu, pc: u64, host: u64) -> u64:
         count = n - 1
     last.count = u16(count)
     block.records = n + 1
-    block.size = at - pc
+    block.text_size = at - pc
     block.second = crossing
     cache.used += HEADER_SIZE + (n + 1) * RECORD_SIZE
     cache.blocks_decoded += 1

@@ -4,58 +4,223 @@ These are the hooks that every handler ends with. Each returns the address of th
 execute next, or 0 to return to Python with `cpu.exit_reason` set.
 """
 
-from worldswitch.engine import Leave, address_of, peek_u64, typed, u8, u16, u32, u64
+from worldswitch.engine import Leave, address_of, i64, likely, typed, u32, u64
 from worldswitch.metal.s390x.access import set_operand_spaces
-from worldswitch.metal.s390x.codecache import (
-    HEADER_SIZE,
-    RECORD_SIZE,
-    CodeCache,
-    InsnInfo,
-)
-from worldswitch.metal.s390x.decode import (
-    INSN_RELATIVE,
-    RECORD_CONTROL,
-    RECORD_EXECUTED,
-    cached,
-    decode_record,
-    find_block,
-    set_pseudo,
-    text_length,
-)
+from worldswitch.metal.s390x.codecache import HEADER_SIZE, RECORD_SIZE, Block
+from worldswitch.metal.s390x.decode import RECORD_CONTROL, RECORD_EXECUTED, cached, find_block
 from worldswitch.metal.s390x.interrupts import (
     deliver_pending,
     early_exception,
     program_interruption,
+    program_interruption_at,
     svc_interruption,
 )
 from worldswitch.metal.s390x.leave import (
     LEAVE_EXIT,
-    LEAVE_HOST_FAULT,
-    LEAVE_INTERCEPT,
     LEAVE_PROGRAM,
     LEAVE_RETRY,
     LEAVE_SVC,
     Exit,
+    data_exception,
+    operation,
+    program,
 )
-from worldswitch.metal.s390x.state import Cpu, Record
+from worldswitch.metal.s390x.mode import MODE_PER
+from worldswitch.metal.s390x.sie.exits import leave_guest
+from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
+from worldswitch.arch.s390x.program import ProgramCode
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
+ROUNDS = 64
+"""Interruptions in a row without an instruction between them: more are a loop."""
 
 
 @typed(inline=False)
-def lookup(cpu: Cpu) -> u64:
-    """The record at `cpu.psw_addr`; program interruptions of the fetch are taken on the way."""
+def stop_native(cpu: Cpu, reason: u32) -> u64:
+    """Return to Python for `reason`."""
+    cpu.exit_reason = reason
+    return 0
+
+
+@typed(inline=False)
+def resume(cpu: Cpu) -> u64:
+    """The record to execute at the PSW, after pending interruptions have been taken."""
     rounds: u64 = 0
-    while rounds < 16:
+    while rounds < ROUNDS:
+        rounds += 1
+        if cpu.check != 0:
+            cpu.check = 0
+            try:
+                taken = early_exception(cpu)
+                if not taken:
+                    taken = deliver_pending(cpu)
+            except Leave:
+                return leave_guest(cpu)
+            if taken:
+                cpu.check = 1
+                continue
+        if cpu.running != 1:
+            return stop_native(cpu, Exit.STOPPED)
+        if cpu.wait != 0:
+            return stop_native(cpu, Exit.WAIT)
+        if cpu.budget <= 0:
+            return stop_native(cpu, Exit.BUDGET)
         found = cached(cpu, cpu.psw_addr)
         if found != 0:
             return found
-        cpu.leave = 0
-        found, left = try_find(cpu)
-        if not left:
+        try:
+            return find_block(cpu, cpu.psw_addr)
+        except Leave:
+            if cpu.leave != LEAVE_PROGRAM:
+                return leave_guest(cpu)
+        try:
+            # The length code of an exception of the fetch itself is unpredictable: 2 here.
+            program_interruption_at(cpu, 2, cpu.psw_addr)
+        except Leave:
+            return leave_guest(cpu)
+    return stop_native(cpu, Exit.PROGRAM_LOOP)
+
+
+@typed(inline=False)
+def leave(cpu: Cpu, rec: Record) -> u64:
+    """The semantics of `rec` left: interruption, exit to Python, or end of SIE."""
+    if rec.flags & RECORD_CONTROL == 0:
+        cpu.budget -= i64(rec.count)
+        cpu.psw_addr = (rec.pc + u64(rec.ilen)) & cpu.address_mask
+    if cpu.leave == LEAVE_EXIT:
+        return 0
+    if cpu.leave == LEAVE_RETRY:
+        cpu.psw_addr = rec.pc
+        return 0
+    try:
+        if cpu.leave == LEAVE_PROGRAM:
+            program_interruption(cpu, rec)
+        elif cpu.leave == LEAVE_SVC:
+            svc_interruption(cpu, u64(rec.ilen), u64(cpu.fault_code))
+        else:
+            cpu.psw_addr = rec.pc
+            return leave_guest(cpu)
+    except Leave:
+        cpu.psw_addr = rec.pc
+        return leave_guest(cpu)
+    return resume(cpu)
+
+
+@typed(inline=True)
+def jump(cpu: Cpu, rec: Record, target: u64) -> u64:
+    """Branch to a computed address, through the jump cache."""
+    cpu.budget -= i64(rec.count)
+    cpu.breaking = rec.pc
+    entry = cpu.jumps[(target >> 1) & (JUMP_CACHE_SIZE - 1)]
+    if likely(cpu.budget > 0 and entry.pc == target and entry.tag == cpu.tag):
+        return entry.record
+    return slow_jump(cpu, target)
+
+
+@typed(inline=False)
+def slow_jump(cpu: Cpu, target: u64) -> u64:
+    """Continue at `target`, looked up."""
+    cpu.psw_addr = target
+    return resume(cpu)
+
+
+@typed(inline=True)
+def taken(cpu: Cpu, rec: Record) -> u64:
+    """A relative branch is taken: straight to the linked record if there is one."""
+    cpu.budget -= i64(rec.count)
+    cpu.breaking = rec.pc
+    chain = rec.chain
+    if likely(cpu.budget > 0 and chain != 0):
+        return chain
+    return slow_taken(cpu, rec)
+
+
+@typed(inline=False)
+def slow_taken(cpu: Cpu, rec: Record) -> u64:
+    """Look the target up, and link it if that stays right as long as this record exists."""
+    target = u64(rec.imm2) & cpu.address_mask
+    cpu.psw_addr = target
+    entry = cpu.jumps[(target >> 1) & (JUMP_CACHE_SIZE - 1)]
+    if cpu.budget > 0 and entry.pc == target and entry.tag == cpu.tag:
+        found = entry.record
+    else:
+        before = cpu.tag
+        found = resume(cpu)
+        if cpu.psw_addr != target or cpu.tag != before:
             return found
-        if not take_fetch_exception(cpu):
-            return 0
-        rounds += 1
-    cpu.exit_reason = u32(Exit.PROGRAM_LOOP)
-    return 0
+    if found != 0 and (rec.pc ^ target) & PAGE == 0 and rec.flags & RECORD_EXECUTED == 0:
+        if cpu.mode & MODE_PER == 0 and Block.at(found - HEADER_SIZE).second == 0:
+            rec.chain = found
+    return found
+
+
+@typed(inline=True)
+def before_control(cpu: Cpu, rec: Record) -> None:
+    """The PSW moves on before an instruction that may replace it."""
+    cpu.budget -= i64(rec.count)
+    cpu.psw_addr = (rec.pc + u64(rec.ilen)) & cpu.address_mask
+
+
+# The engine's own records: they stand where no instruction of the table does.
+
+
+@typed(inline=True)
+def goto_next(cpu: Cpu, rec: Record) -> u64:
+    """End of a block without a branch: on to the following instruction."""
+    cpu.budget -= i64(rec.count)
+    if likely(cpu.budget > 0 and rec.chain != 0):
+        return rec.chain
+    return slow_goto(cpu, rec)
+
+
+@typed(inline=False)
+def slow_goto(cpu: Cpu, rec: Record) -> u64:
+    """Look the following instruction up; link it within a page."""
+    target = rec.pc
+    before = cpu.tag
+    cpu.psw_addr = target
+    found = resume(cpu)
+    if found != 0 and target & 0xFFF != 0 and cpu.psw_addr == target and cpu.tag == before:
+        if cpu.mode & MODE_PER == 0 and Block.at(found - HEADER_SIZE).second == 0:
+            rec.chain = found
+    return found
+
+
+@typed(inline=True)
+def stale(cpu: Cpu, rec: Record) -> u64:
+    """A record of a dropped block: its address is looked up anew."""
+    cpu.budget -= i64(rec.count) - 1
+    return slow_jump(cpu, rec.pc)
+
+
+@typed(inline=True)
+def after_execute(cpu: Cpu, rec: Record) -> u64:
+    """The target of EXECUTE is done: back to the record behind the EXECUTE."""
+    return rec.chain
+
+
+@typed(leaves=True, inline=True)
+def undefined(cpu: Cpu) -> None:
+    """An opcode that is not assigned, not installed or not modelled: operation exception."""
+    cpu.undefined_count += 1
+    operation(cpu)
+
+
+@typed(leaves=True, inline=True)
+def privileged(cpu: Cpu) -> None:
+    """A privileged instruction in the problem state."""
+    program(cpu, ProgramCode.PRIVILEGED_OPERATION)
+
+
+@typed(leaves=True, inline=True)
+def bfp_disabled(cpu: Cpu) -> None:
+    """A BFP instruction with the AFP-register control off. ref: PoP 6 Data Exception."""
+    data_exception(cpu, 2)
+
+
+@typed(leaves=True, inline=True)
+def access_register(cpu: Cpu, rec: Record) -> u64:
+    """Translate the access registers of the instruction in the record behind this one."""
+    following = Record.at(address_of(rec) + RECORD_SIZE)
+    set_operand_spaces(cpu, following)
+    return address_of(following)

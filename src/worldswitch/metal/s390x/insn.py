@@ -52,6 +52,8 @@ class Insn:
     facility: int | None = None
     """Facility bit without which the opcode is an operation exception."""
     control: bool = False
+    ends: bool = False
+    """The next sequential instruction is never reached from here: the block ends."""
     bfp: bool = False
     """Needs the AFP-register control (CR0 bit 45): otherwise data exception, DXC 2."""
     access_registers: tuple[str, str] = ("b1", "b2")

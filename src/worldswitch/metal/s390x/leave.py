@@ -17,6 +17,9 @@ LEAVE_INTERCEPT = 4
 LEAVE_HOST_FAULT = 5
 """In SIE: a host translation exception (`fault_code`, `translation_code`) is due to the host."""
 
+LEAVE_SVC = 6
+"""A supervisor-call interruption with the number in `fault_code`."""
+
 
 class Exit(IntEnum):
     """Why native code returned to Python."""

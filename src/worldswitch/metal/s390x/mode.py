@@ -58,7 +58,8 @@ INVALID_KEY = 0xFFFF_FFFF_FFFF_FFFF
 class AddressPointer(Struct):
     """One element of the machine's array of processors."""
 
-    address: u64
+    cpu: u64
+    """Host address of its Cpu struct."""
 
 
 @typed(inline=False)
@@ -212,7 +213,7 @@ def purge_frame(cpu: Cpu, absolute: u64) -> None:
     frame = absolute & 0xFFFF_FFFF_FFFF_F000
     n: u64 = 0
     while n < cpu.cpu_count:
-        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).address)
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
         i: u64 = 0
         while i < TLB_SIZE:
             if other.tlb[i].absolute == frame:
@@ -230,7 +231,7 @@ def purge_page(cpu: Cpu, address: u64) -> None:
     """
     n: u64 = 0
     while n < cpu.cpu_count:
-        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).address)
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
         i = (address >> 12) & 0xFF
         while i < TLB_SIZE:
             other.tlb[i].read_key = INVALID_KEY
@@ -246,5 +247,5 @@ def purge_all_cpus(cpu: Cpu) -> None:
     """Drop every TLB entry of every processor. ref: PoP 10 INVALIDATE DAT TABLE ENTRY."""
     n: u64 = 0
     while n < cpu.cpu_count:
-        purge_all(Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).address))
+        purge_all(Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu))
         n += 1

@@ -28,7 +28,7 @@ def set_clocks(cpu: Cpu, value: u64) -> None:
     delta = value - tod_now(cpu)
     n: u64 = 0
     while n < cpu.cpu_count:
-        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).address)
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
         other.tod_base = other.tod_base + delta
         other.timer_deadline = other.timer_deadline + delta
         other.tod_last = 0

@@ -1,0 +1,192 @@
+"""The processor as Python sees it: a facade over the native state."""
+
+import ctypes
+import mmap
+from typing import Any
+
+from worldswitch.arch.s390x.models import CpuModel
+from worldswitch.engine.build import Progress
+from worldswitch.metal.s390x.interpret import Interpreter
+from worldswitch.metal.s390x.leave import Exit
+from worldswitch.metal.s390x.mode import AddressPointer
+from worldswitch.metal.s390x.state import Cpu, Record
+from worldswitch.metal.s390x.storage import Storage
+from worldswitch.metal.s390x.table import CALLABLE, RUN, NativeTable, build_native
+
+TOD_PER_INSTRUCTION = 4
+"""TOD-clock units (2**-12 microseconds) that an instruction takes in virtual time."""
+AFP_RESET_CR0 = 0xE0
+CR14_RESET = 0xC2000000
+
+
+class Complex:
+    """The processors of one machine: what they share.
+
+    engine: "native" or "python". model: the CPU model, whose facilities decide which
+    instructions exist.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        model: CpuModel,
+        count: int = 1,
+        engine: str = "native",
+        progress: Progress | None = None,
+    ) -> None:
+        self.storage = storage
+        self.model = model
+        self.image = build_native(progress) if engine == "native" else None
+        self.table = NativeTable(self.image, model.facilities)
+        self.table.install(storage.cache)
+        self._addresses = ctypes.create_string_buffer(AddressPointer.size * count)
+        self.processors = [Processor(self, n) for n in range(count)]
+        for n, processor in enumerate(self.processors):
+            where = ctypes.addressof(self._addresses) + AddressPointer.size * n
+            AddressPointer.raw_at(where).cpu = processor.state.address
+        for processor in self.processors:
+            processor.raw.machine_cpus = ctypes.addressof(self._addresses)
+            processor.raw.cpu_count = count
+            processor.reset()
+        storage.on_code_written.append(self._code_written)
+
+    def _code_written(self, absolute: int) -> None:
+        self.processors[0].call("code_written", absolute, 4096)
+
+
+def facility_words(facilities: frozenset[int]) -> list[int]:
+    """The facility list as four doublewords, bit 0 leftmost. ref: PoP 4 Facility Indications."""
+    words = [0, 0, 0, 0]
+    for bit in facilities:
+        if bit < 256:
+            words[bit // 64] |= 1 << (63 - bit % 64)
+    return words
+
+
+class _Pair:
+    """Live list view of an array of 64-bit values."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, index: int) -> int:
+        return self._array[index]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._array[index] = value & 0xFFFF_FFFF_FFFF_FFFF
+
+    def __len__(self) -> int:
+        return 16
+
+
+class Processor:
+    """One s390x processor. `raw` reads and writes its native state as plain integers."""
+
+    def __init__(self, complex: Complex, cpu_address: int) -> None:
+        self.complex = complex
+        self.storage = complex.storage
+        self.cpu_address = cpu_address
+        self._memory = mmap.mmap(-1, Cpu.size)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
+        self.state = Cpu.at(address)
+        self.raw = Cpu.raw_at(address)
+        self.gr = _Pair(self.raw.gr)
+        self.cr = _Pair(self.raw.cr)
+        raw = self.raw
+        raw.cpu_address = cpu_address
+        raw.ram, raw.ram_size = self.storage.address, self.storage.size
+        raw.keys, raw.code_map = self.storage.keys, self.storage.code_map
+        raw.code_cache = self.storage.code_cache
+        for n, word in enumerate(facility_words(complex.model.facilities)):
+            raw.facilities[n] = word
+        image = complex.image
+        self._calls: dict[str, Any] = {}
+        if image is not None:
+            self._run = image.callable(RUN, None, ctypes.c_void_p)
+            for name, function in CALLABLE.items():
+                extra = len(function.parameters) - 1
+                self._calls[name] = image.callable(
+                    function.symbol, None, ctypes.c_void_p, *[ctypes.c_uint64] * extra
+                )
+        else:
+            self._run = Interpreter(complex.table).run
+
+    def call(self, name: str, *args: int) -> None:
+        """Call a typed function of table.CALLABLE on this processor."""
+        if self._calls:
+            self._calls[name](self.state.address, *args)
+        else:
+            from worldswitch.metal.s390x.table import CALLABLE as functions
+
+            functions[name](self.state, *args)
+
+    def reset(self, clear_registers: bool = True) -> None:
+        """Initial CPU reset, and clearing of the registers. ref: PoP 4 Resets."""
+        raw = self.raw
+        if clear_registers:
+            for n in range(16):
+                raw.gr[n] = 0
+                raw.ar[n] = 0
+            for n in range(64):
+                raw.vr[n] = 0
+        for n in range(16):
+            raw.cr[n] = 0
+        raw.cr[0], raw.cr[14] = AFP_RESET_CR0, CR14_RESET
+        raw.fpc = raw.todpr = 0
+        raw.prefix = 0
+        raw.pending = 0
+        raw.check = 0
+        raw.clock_comparator = 0xFFFF_FFFF_FFFF_FFFF
+        raw.timer_deadline = 0x7FFF_FFFF_FFFF_FFFF
+        raw.breaking = 1
+        raw.running = 0
+        raw.executed_mode = 0xFFFF_FFFF_FFFF_FFFF
+        self.psw = (0, 0)
+        self.call("controls_changed")
+        self.call("purge_all")
+
+    @property
+    def psw(self) -> tuple[int, int]:
+        """(bits 0-63 with the condition code, instruction address)."""
+        return self.raw.psw_mask | (self.raw.cc << 44), self.raw.psw_addr
+
+    @psw.setter
+    def psw(self, value: tuple[int, int]) -> None:
+        self.call("load_psw", *value)
+
+    @property
+    def icount(self) -> int:
+        """Instructions executed so far (exact at block ends)."""
+        return self.raw.limit - self.raw.budget
+
+    @property
+    def tod(self) -> int:
+        """The TOD clock, without an epoch difference."""
+        return (self.raw.tod_base + TOD_PER_INSTRUCTION * self.icount) & (2**64 - 1)
+
+    def run(self, budget: int) -> Exit:
+        """Execute up to about `budget` instructions; says why it came back."""
+        raw = self.raw
+        now = raw.limit - raw.budget
+        raw.budget = budget
+        raw.limit = now + budget
+        while True:
+            raw.exit_reason = 0
+            self._run(self.state.address)
+            reason = raw.exit_reason
+            if reason != Exit.CODE_CACHE_FULL:
+                return Exit(reason)
+            self.call("flush_code")
+
+    def set_cc(self, value: int) -> None:
+        """Set the condition code, of the instruction that has just left."""
+        self.raw.cc = value
+
+    def make_pending(self, bits: int) -> None:
+        """Make interruption conditions pending; they are looked at before the next instruction."""
+        self.raw.pending |= bits
+        self.raw.check = 1
+
+    def record(self) -> Any:
+        """The decoded record of the last exit, if any."""
+        return Record.raw_at(self.raw.exit_record) if self.raw.exit_record else None
