@@ -17,6 +17,9 @@ from worldswitch.metal.s390x.insns import (
     loads,
     logic,
     multiply,
+    registers_fp,
+    strings,
+    sync,
 )
 
 __all__ = [
@@ -36,4 +39,7 @@ __all__ = [
     "loads",
     "logic",
     "multiply",
+    "registers_fp",
+    "strings",
+    "sync",
 ]

@@ -1,0 +1,198 @@
+"""Floating-point registers and the FPC: loads, stores, moves. ref: PoP chapters 9 and 19."""
+
+from worldswitch.engine import typed, u8, u32, u64
+from worldswitch.metal.s390x.insn import insn
+from worldswitch.metal.s390x.leave import specification
+from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64, store_u32, store_u64
+from worldswitch.metal.s390x.regs import low, set_low
+from worldswitch.metal.s390x.state import OP2, Cpu
+
+FPC_RESERVED = 0x0303_0088
+"""Bits of the FPC register that have to be zero (rounding modes 4 and above need facility 37)."""
+
+
+@typed(inline=True)
+def fr(cpu: Cpu, r: u8) -> u64:
+    """Floating-point register `r`."""
+    return cpu.vr[u64(r) * 2]
+
+
+@typed(inline=True)
+def set_fr(cpu: Cpu, r: u8, value: u64) -> None:
+    """Replace floating-point register `r`; the right half of the vector register becomes zero."""
+    cpu.vr[u64(r) * 2] = value
+    cpu.vr[u64(r) * 2 + 1] = 0
+
+
+@typed(inline=True)
+def set_short(cpu: Cpu, r: u8, value: u32) -> None:
+    """Replace the left word of floating-point register `r`."""
+    cpu.vr[u64(r) * 2] = (cpu.vr[u64(r) * 2] & 0xFFFF_FFFF) | (u64(value) << 32)
+
+
+for _mnemonic, _opcode, _format in (("LD", "68", "RX_a"), ("LDY", "ED65", "RXY_a")):
+
+    @insn(_mnemonic, _opcode, _format, ref="PoP 9 LOAD")
+    def load_long(cpu: Cpu, r1: u8, addr2: u64) -> None:
+        """Load a doubleword."""
+        set_fr(cpu, r1, fetch_u64(cpu, OP2, addr2))
+
+
+for _mnemonic, _opcode, _format in (("LE", "78", "RX_a"), ("LEY", "ED64", "RXY_a")):
+
+    @insn(_mnemonic, _opcode, _format, ref="PoP 9 LOAD")
+    def load_short(cpu: Cpu, r1: u8, addr2: u64) -> None:
+        """Load a word into the left half."""
+        set_short(cpu, r1, fetch_u32(cpu, OP2, addr2))
+
+
+for _mnemonic, _opcode, _format in (("STD", "60", "RX_a"), ("STDY", "ED67", "RXY_a")):
+
+    @insn(_mnemonic, _opcode, _format, ref="PoP 9 STORE")
+    def store_long(cpu: Cpu, r1: u8, addr2: u64) -> None:
+        """Store a doubleword."""
+        store_u64(cpu, OP2, addr2, fr(cpu, r1))
+
+
+for _mnemonic, _opcode, _format in (("STE", "70", "RX_a"), ("STEY", "ED66", "RXY_a")):
+
+    @insn(_mnemonic, _opcode, _format, ref="PoP 9 STORE")
+    def store_short(cpu: Cpu, r1: u8, addr2: u64) -> None:
+        """Store the left word."""
+        store_u32(cpu, OP2, addr2, u32(fr(cpu, r1) >> 32))
+
+
+@insn("LDR", "28", "RR", ref="PoP 9 LOAD", leaves=False)
+def ldr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Copy a register."""
+    set_fr(cpu, r1, fr(cpu, r2))
+
+
+@insn("LER", "38", "RR", ref="PoP 9 LOAD", leaves=False)
+def ler(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Copy the left word."""
+    set_short(cpu, r1, u32(fr(cpu, r2) >> 32))
+
+
+@insn("LXR", "B365", "RRE", ref="PoP 9 LOAD")
+def lxr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Copy a register pair."""
+    if (r1 | r2) & 2 != 0:
+        specification(cpu)
+    high = fr(cpu, r2)
+    set_fr(cpu, r1 + 2, fr(cpu, r2 + 2))
+    set_fr(cpu, r1, high)
+
+
+@insn("LZER", "B374", "RRE", ref="PoP 9 LOAD ZERO", leaves=False)
+def lzer(cpu: Cpu, r1: u8) -> None:
+    """Positive zero, short."""
+    set_fr(cpu, r1, u64(0))
+
+
+@insn("LZDR", "B375", "RRE", ref="PoP 9 LOAD ZERO", leaves=False)
+def lzdr(cpu: Cpu, r1: u8) -> None:
+    """Positive zero, long."""
+    set_fr(cpu, r1, u64(0))
+
+
+@insn("LZXR", "B376", "RRE", ref="PoP 9 LOAD ZERO")
+def lzxr(cpu: Cpu, r1: u8) -> None:
+    """Positive zero, extended."""
+    if r1 & 2 != 0:
+        specification(cpu)
+    set_fr(cpu, r1, u64(0))
+    set_fr(cpu, r1 + 2, u64(0))
+
+
+@insn("LGDR", "B3CD", "RRE", ref="PoP 9 LOAD GR FROM FPR", facility=41, leaves=False)
+def lgdr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Floating-point to general register."""
+    cpu.gr[r1] = fr(cpu, r2)
+
+
+@insn("LDGR", "B3C1", "RRE", ref="PoP 9 LOAD FPR FROM GR", facility=41, leaves=False)
+def ldgr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """General to floating-point register."""
+    set_fr(cpu, r1, cpu.gr[r2])
+
+
+SIGN = 0x8000_0000_0000_0000
+
+
+@insn("LPDFR", "B370", "RRE", ref="PoP 9 LOAD POSITIVE", facility=41, leaves=False)
+def lpdfr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Clear the sign bit."""
+    set_fr(cpu, r1, fr(cpu, r2) & ~u64(SIGN))
+
+
+@insn("LNDFR", "B371", "RRE", ref="PoP 9 LOAD NEGATIVE", facility=41, leaves=False)
+def lndfr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Set the sign bit."""
+    set_fr(cpu, r1, fr(cpu, r2) | SIGN)
+
+
+@insn("LCDFR", "B373", "RRE", ref="PoP 9 LOAD COMPLEMENT", facility=41, leaves=False)
+def lcdfr(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """Invert the sign bit."""
+    set_fr(cpu, r1, fr(cpu, r2) ^ SIGN)
+
+
+@insn("CPSDR", "B372", "RRF", ref="PoP 9 COPY SIGN", facility=41, leaves=False)
+def cpsdr(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
+    """R2's magnitude with R3's sign."""
+    set_fr(cpu, r1, (fr(cpu, r2) & ~u64(SIGN)) | (fr(cpu, r3) & SIGN))
+
+
+@typed(leaves=True, inline=True)
+def put_fpc(cpu: Cpu, value: u32) -> None:
+    """Replace the FPC register; unassigned bits and rounding modes are a specification exception."""
+    mode = value & 7
+    if value & FPC_RESERVED != 0 or mode == 4 or mode == 5 or mode == 6:
+        specification(cpu)
+    cpu.fpc = value
+
+
+@insn("SFPC", "B384", "RRE", ref="PoP 19 SET FPC", bfp=True)
+def sfpc(cpu: Cpu, r1: u8) -> None:
+    """The FPC register from bits 32-63."""
+    put_fpc(cpu, low(cpu, r1))
+
+
+@insn("EFPC", "B38C", "RRE", ref="PoP 19 EXTRACT FPC", bfp=True, leaves=False)
+def efpc(cpu: Cpu, r1: u8) -> None:
+    """The FPC register into bits 32-63."""
+    set_low(cpu, r1, cpu.fpc)
+
+
+@insn("LFPC", "B29D", "S", ref="PoP 19 LOAD FPC", bfp=True)
+def lfpc(cpu: Cpu, addr2: u64) -> None:
+    """The FPC register from storage."""
+    put_fpc(cpu, fetch_u32(cpu, OP2, addr2))
+
+
+@insn("STFPC", "B29C", "S", ref="PoP 19 STORE FPC", bfp=True)
+def stfpc(cpu: Cpu, addr2: u64) -> None:
+    """The FPC register to storage."""
+    store_u32(cpu, OP2, addr2, cpu.fpc)
+
+
+@insn("SRNM", "B299", "S", ref="PoP 19 SET BFP ROUNDING MODE", bfp=True, leaves=False)
+def srnm(cpu: Cpu, addr2: u64) -> None:
+    """Rounding mode from the two last bits of the address."""
+    cpu.fpc = (cpu.fpc & ~u32(7)) | u32(addr2 & 3)
+
+
+@insn("SRNMB", "B2B8", "S", ref="PoP 19 SET BFP ROUNDING MODE", bfp=True, facility=37)
+def srnmb(cpu: Cpu, addr2: u64) -> None:
+    """Rounding mode from the three last bits; the others have to be zero."""
+    mode = addr2 & 0xFFFF
+    if addr2 > 7 or mode == 4 or mode == 5 or mode == 6:
+        specification(cpu)
+    cpu.fpc = (cpu.fpc & ~u32(7)) | u32(addr2 & 7)
+
+
+@insn("SRNMT", "B2B9", "S", ref="PoP 20 SET DFP ROUNDING MODE", bfp=True, leaves=False, facility=41)
+def srnmt(cpu: Cpu, addr2: u64) -> None:
+    """The decimal rounding mode of the FPC register."""
+    cpu.fpc = (cpu.fpc & ~u32(0x70)) | (u32(addr2 & 7) << 4)
