@@ -41,8 +41,9 @@ class Unit:
 class Image:
     """Loaded native code; symbols are looked up by name."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, keep: list[Any]) -> None:
         self._engine = engine
+        self._keep = keep
 
     def address(self, symbol: str) -> int:
         """Host address of an exported symbol; KeyError if there is none."""
@@ -75,8 +76,8 @@ def target_machine() -> Any:
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=2,
-        reloc="pic",
-        codemodel="small",
+        reloc="static",
+        codemodel="large",  # objects may lie anywhere: calls carry whole addresses
     )
 
 
@@ -94,14 +95,17 @@ def optimise(text: str, machine: Any) -> Any:
     return module
 
 
-def compile_unit(unit: Unit) -> bytes:
-    """Object code of a unit; shared functions stay external."""
+def compile_unit(unit: Unit, defined: frozenset[str]) -> bytes:
+    """Object code of a unit; shared functions stay external and have to be among `defined`."""
     from worldswitch.engine.lower import Module
 
     initialize()
     module = Module(unit.name, define_shared=False)
     unit.emit(module)
     module.finish()
+    missing = [f.symbol for f in module.shared if f.symbol not in defined]
+    if missing:
+        raise LookupError(f"unit {unit.name} calls functions that no unit defines: {missing}")
     machine = target_machine()
     return machine.emit_object(optimise(str(module.ir), machine))
 
@@ -127,7 +131,7 @@ def _compile_by_index(index: int) -> bytes:
     """Runs in a worker process, which has inherited the list of units."""
     if index < 0:
         return compile_shared("shared", _shared)
-    return compile_unit(_units[index])
+    return compile_unit(_units[index], frozenset(f.symbol for f in _shared))
 
 
 def build(
@@ -151,10 +155,11 @@ def build(
         _store(folder, names, codes)
     machine = target_machine()
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    for code in codes:
-        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    objects = [llvm.ObjectFileRef.from_data(code) for code in codes]
+    for loaded in objects:
+        engine.add_object_file(loaded)
     engine.finalize_object()
-    return Image(engine)
+    return Image(engine, [codes, objects])
 
 
 def _compile(

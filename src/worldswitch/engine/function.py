@@ -1,6 +1,8 @@
 """`@typed` functions: one source, run by Python as it stands or compiled to native code."""
 
+import functools
 import inspect
+import types
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -22,6 +24,32 @@ class Leave(Exception):  # noqa: N818 - it is control flow, not an error
     """
 
 
+def freeze(fn: Callable[P, R]) -> Callable[P, R]:
+    """A copy of `fn` whose closure holds the values of now.
+
+    Templates are written as loops; each function made in one keeps that round's values.
+    """
+    cells = fn.__closure__  # type: ignore[attr-defined]
+    if not cells:
+        return fn
+    fixed = tuple(_copy_cell(cell) for cell in cells)
+    copy = types.FunctionType(
+        fn.__code__,  # type: ignore[attr-defined]
+        fn.__globals__,  # type: ignore[attr-defined]
+        fn.__name__,
+        fn.__defaults__,  # type: ignore[attr-defined]
+        fixed,
+    )
+    return functools.update_wrapper(copy, fn, updated=())  # type: ignore[return-value]
+
+
+def _copy_cell(cell: types.CellType) -> types.CellType:
+    try:
+        return types.CellType(cell.cell_contents)
+    except ValueError:  # not assigned yet: a name that is defined later
+        return cell
+
+
 class Typed(Generic[P, R]):
     """A typed function. Calling it runs the Python; the compiler reads its source.
 
@@ -32,6 +60,7 @@ class Typed(Generic[P, R]):
     def __init__(
         self, fn: Callable[P, R], leaves: bool, inline: bool | None, name: str | None
     ) -> None:
+        fn = freeze(fn)
         self.fn = fn
         self.leaves = leaves
         self.inline = inline

@@ -224,3 +224,12 @@ def access_register(cpu: Cpu, rec: Record) -> u64:
     following = Record.at(address_of(rec) + RECORD_SIZE)
     set_operand_spaces(cpu, following)
     return address_of(following)
+
+
+@typed(inline=False)
+def take_program(cpu: Cpu, ilc: u64, address: u64) -> None:
+    """Take the program interruption `fault_code` on behalf of Python."""
+    try:
+        program_interruption_at(cpu, ilc, address)
+    except Leave:
+        cpu.check = 1

@@ -17,6 +17,8 @@ TOD_PER_INSTRUCTION = 4
 """TOD-clock units (2**-12 microseconds) that an instruction takes in virtual time."""
 AFP_RESET_CR0 = 0xE0
 CR14_RESET = 0xC2000000
+CR0_CLOCK_COMPARATOR = 0x800
+CR0_CPU_TIMER = 0x400
 
 
 class Complex:
@@ -190,3 +192,41 @@ class Processor:
     def record(self) -> Any:
         """The decoded record of the last exit, if any."""
         return Record.raw_at(self.raw.exit_record) if self.raw.exit_record else None
+
+    def program(self, code: int) -> None:
+        """Present a program interruption for the instruction that has just left."""
+        self.raw.fault_code = code
+        self.call("take_program", 4, self.raw.psw_addr)
+
+    def timer_due(self) -> bool:
+        """Whether clock comparator or CPU timer has become pending."""
+        return self.until_timer() <= 0
+
+    def until_timer(self) -> int:
+        """Instructions until the clock comparator or the CPU timer asks for attention.
+
+        Conditions whose subclass mask in control register 0 is zero do not count.
+        """
+        raw = self.raw
+        now = self.tod
+        nearest = 1 << 62
+        if raw.cr[0] & CR0_CLOCK_COMPARATOR:
+            ahead = raw.clock_comparator - ((now + raw.epoch) & (2**64 - 1)) + 1
+            nearest = min(nearest, max(0, -(-ahead // TOD_PER_INSTRUCTION)))
+        if raw.cr[0] & CR0_CPU_TIMER:
+            ahead = (raw.timer_deadline - now) & (2**64 - 1)
+            ahead = 0 if ahead >> 63 else ahead + 1
+            nearest = min(nearest, -(-ahead // TOD_PER_INSTRUCTION))
+        return nearest
+
+    def store_status(self, address: int) -> None:
+        """Store the registers at an absolute address, as STORE STATUS does. ref: PoP 4."""
+        raw, put = self.raw, self.storage.write
+        for n in range(16):
+            put(address + 0 + 8 * n, raw.vr[2 * n].to_bytes(8, "big"))
+            put(address + 0x80 + 8 * n, raw.gr[n].to_bytes(8, "big"))
+            put(address + 0x140 + 4 * n, raw.ar[n].to_bytes(4, "big"))
+            put(address + 0x180 + 8 * n, raw.cr[n].to_bytes(8, "big"))
+        mask, psw_address = self.psw
+        put(address + 0x100, mask.to_bytes(8, "big") + psw_address.to_bytes(8, "big"))
+        put(address + 0x118, raw.prefix.to_bytes(4, "big") + raw.fpc.to_bytes(4, "big"))

@@ -51,6 +51,7 @@ CALLABLE: dict[str, Typed[Any, Any]] = {
     "load_psw": load_psw,
     "flush_code": flush_code,
     "code_written": code_written,
+    "take_program": flow.take_program,
 }
 """Typed functions that the Python side of a processor calls in native form."""
 
@@ -123,17 +124,21 @@ def shared_functions() -> list[Typed[Any, Any]]:
     for name in sorted(sys.modules):
         if name.startswith("worldswitch.metal.s390x") or name.startswith("worldswitch.engine."):
             for value in vars(sys.modules[name]).values():
-                _collect(value, found)
+                _collect(value, found, set())
+    for item in TABLE.values():
+        _collect(item.function, found, set())
     return list(found.values())
 
 
-def _collect(value: Any, found: dict[int, Typed[Any, Any]]) -> None:
-    if not isinstance(value, Typed) or id(value) in found:
+def _collect(value: Any, found: dict[int, Typed[Any, Any]], seen: set[int]) -> None:
+    """Add `value` if it is such a function, and those that its closure holds."""
+    if not isinstance(value, Typed) or id(value) in seen:
         return
+    seen.add(id(value))
     if value.inline is False:
         found[id(value)] = value
     for cell in value.fn.__closure__ or ():
-        _collect(cell.cell_contents, found)
+        _collect(cell.cell_contents, found, seen)
 
 
 class NativeTable:
@@ -216,7 +221,7 @@ class NativeTable:
         info.intercept = 2
         info.intercept_when = rule.when
         offset = StateDescription.offset_of(rule.field)
-        size = StateDescription.size_of(rule.field)
+        size = StateDescription.fields[rule.field].size
         info.intercept_offset = offset
         info.intercept_mask = rule.mask << (64 - 8 * size)
 

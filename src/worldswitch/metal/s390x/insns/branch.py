@@ -5,7 +5,7 @@ from typing import Any
 from worldswitch.engine import Typed, i32, i64, typed, u8, u32, u64
 from worldswitch.metal.s390x.insn import insn
 from worldswitch.metal.s390x.insns.loads import holds
-from worldswitch.metal.s390x.leave import data_exception
+from worldswitch.metal.s390x.leave import data_exception, specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
 from worldswitch.metal.s390x.psw import PSW_BA, PSW_EA, set_addressing_mode
 from worldswitch.metal.s390x.regs import low, set_low
@@ -323,3 +323,30 @@ def _storage_traps() -> None:
 
 
 _storage_traps()
+
+
+def _set_modes() -> None:
+    for mnemonic, opcode, bits in (("SAM24", "010C", 0), ("SAM31", "010D", PSW_BA),
+                                   ("SAM64", "010E", PSW_EA | PSW_BA)):  # fmt: skip
+        limit = {0: 0xFF_FFFF, PSW_BA: 0x7FFF_FFFF}.get(bits, 0xFFFF_FFFF_FFFF_FFFF)
+
+        @insn(mnemonic, opcode, "E", ref="PoP 7 SET ADDRESSING MODE", control=True)
+        def set_mode(cpu: Cpu, pc: u64) -> None:
+            """Change the mode; the instruction itself has to be addressable in the new one."""
+            if pc > limit:
+                specification(cpu)
+            set_addressing_mode(cpu, u64(bits))
+            cpu.psw_addr = (pc + 2) & cpu.address_mask
+
+    @insn("TAM", "010B", "E", ref="PoP 7 TEST ADDRESSING MODE", leaves=False)
+    def tam(cpu: Cpu) -> None:
+        """Condition code 0, 1 or 3 for the 24-, 31- and 64-bit modes."""
+        if cpu.psw_mask & PSW_EA != 0:
+            cpu.cc = 3
+        elif cpu.psw_mask & PSW_BA != 0:
+            cpu.cc = 1
+        else:
+            cpu.cc = 0
+
+
+_set_modes()

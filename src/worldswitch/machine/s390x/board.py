@@ -1,0 +1,183 @@
+"""The s390 machine: storage, processors, service processor, and the loop that runs them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from worldswitch.arch.s390x.models import CpuModel, cpu_model
+from worldswitch.engine.build import Progress
+from worldswitch.machine.s390x import loader, services
+from worldswitch.machine.s390x.modelled import MODELLED_FACILITIES
+from worldswitch.machine.s390x.sclp import Sclp
+from worldswitch.metal.s390x.leave import Exit
+from worldswitch.metal.s390x.pending import PENDING_SERVICE_SIGNAL
+from worldswitch.metal.s390x.processor import TOD_PER_INSTRUCTION, Complex, Processor
+from worldswitch.metal.s390x.storage import Storage
+
+SLICE = 1_000_000
+"""Instructions a processor executes before the next one's turn."""
+SMALL_SLICE = 100_000
+"""The same with several processors."""
+PSW_INTERRUPTS = 0x0304_0000_0000_0000
+TOD_EPOCH = 0x7D91_048B_CA00_0000
+"""The TOD clock at 1970-01-01."""
+VIRTUAL_START = 1_767_225_600
+"""Seconds since 1970 at which virtual time begins: 2026-01-01."""
+FAR = 1 << 62
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended: the exit status, and why in a sentence."""
+
+    status: int
+    reason: str
+
+
+STATUS_CRASHED = 3
+STATUS_TIMEOUT = 124
+
+
+class S390Machine:
+    """A machine with `cpus` processors of `model` and `memory` bytes of storage."""
+
+    def __init__(
+        self,
+        memory: int = 512 << 20,
+        cpus: int = 1,
+        model: str = "z13",
+        engine: str = "native",
+        output: Callable[[bytes], None] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.storage = Storage(memory)
+        self.model: CpuModel = cpu_model(model, MODELLED_FACILITIES)
+        self.complex = Complex(self.storage, self.model, cpus, engine, progress)
+        self.processors = self.complex.processors
+        self.console = bytearray()
+        self._output = output or self.console.extend
+        self.sclp = Sclp(self.storage, self.model, cpus, self._output, self._service_signal)
+        self.exits: dict[Exit, int] = {}
+        self.current = 0
+        self._yield = False
+        self._end: Result | None = None
+        start = TOD_EPOCH + (VIRTUAL_START * 1_000_000 << 12)
+        for processor in self.processors:
+            processor.raw.tod_base = start
+            processor.raw.cpu_id = self.model.cpu_id(processor.cpu_address)
+        self._answers: dict[Exit, Callable[[Processor], None]] = {
+            Exit.SERVICE_CALL: self._service_call,
+            Exit.SIGP: lambda cpu: services.sigp(self, cpu),
+            Exit.STSI: lambda cpu: services.stsi(self, cpu),
+            Exit.DIAGNOSE: lambda cpu: services.diagnose(self, cpu),
+            Exit.IO: lambda cpu: services.io(self, cpu),
+            Exit.PTF: lambda cpu: cpu.set_cc(2),
+        }
+
+    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
+        """Load an image and have the first processor start it; raises loader.ImageError."""
+        boot = loader.load(self.storage, kernel, initrd, append)
+        first = self.processors[0]
+        first.psw = boot.psw
+        first.raw.running = 1
+
+    def _service_call(self, cpu: Processor) -> None:
+        cpu.set_cc(self.sclp.call(cpu.raw.exit_args[0], cpu.raw.exit_args[1]))
+
+    def _service_signal(self, parameter: int) -> None:
+        """A service signal is floating: whichever processor enables it first takes it."""
+        target = self.processors[self.current]
+        for processor in self.processors:
+            if processor.raw.running and processor.raw.cr[0] & 0x200:
+                target = processor
+                break
+        target.raw.service_parameter |= parameter & 0xFFFF_FFFF
+        target.make_pending(PENDING_SERVICE_SIGNAL)
+
+    def yield_slice(self) -> None:
+        """The current processor gives the rest of its slice away."""
+        self._yield = True
+
+    def ipl_diagnose(self, cpu: Processor, r1: int, r3: int) -> None:
+        """DIAGNOSE 308: re-IPL functions. ref: DIAG 308."""
+        subcode = cpu.gr[r3] & 0xFFFF
+        if subcode in (0, 1, 3, 4):
+            self._end = Result(0, "the guest asked for a restart")
+        elif subcode in (5, 6):
+            cpu.gr[r1 | 1] = 0x0102 if subcode == 6 else 0x0001
+        else:
+            cpu.program(0x0006)
+
+    def run(self, timeout: float | None = None) -> Result:
+        """Run until the guest ends, or `timeout` seconds of real time are over."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        slice_size = SLICE if len(self.processors) == 1 else SMALL_SLICE
+        while self._end is None:
+            if deadline is not None and time.monotonic() > deadline:
+                return Result(STATUS_TIMEOUT, f"the guest was still running after {timeout:g} s")
+            ran = False
+            for n, processor in enumerate(self.processors):
+                self.current = n
+                if processor.raw.running and self._may_run(processor):
+                    ran = True
+                    self._slice(processor, slice_size)
+                    if self._end is not None:
+                        break
+            if not ran and self._end is None:
+                self._idle()
+        return self._end
+
+    @staticmethod
+    def _may_run(processor: Processor) -> bool:
+        raw = processor.raw
+        return not raw.wait or bool(raw.check) or processor.timer_due()
+
+    def _slice(self, processor: Processor, size: int) -> None:
+        end = processor.icount + size
+        self._yield = False
+        while self._end is None and not self._yield:
+            left = end - processor.icount
+            if left <= 0:
+                return
+            until = processor.until_timer()
+            processor.raw.check = 1
+            reason = processor.run(max(1, min(left, until)))
+            self.exits[reason] = self.exits.get(reason, 0) + 1
+            if reason == Exit.BUDGET:
+                continue
+            answer = self._answers.get(reason)
+            if answer is not None:
+                answer(processor)
+                if not processor.raw.running:
+                    self._stopped()
+                    return
+            elif reason == Exit.STOPPED:
+                self._stopped()
+                return
+            elif reason == Exit.WAIT:
+                self._waits(processor)
+                return
+            else:
+                self._end = Result(STATUS_CRASHED, f"unexpected exit {reason.name}")
+
+    def _stopped(self) -> None:
+        if not any(p.raw.running for p in self.processors):
+            self._end = Result(0, "all processors stopped: the guest is off")
+
+    def _waits(self, processor: Processor) -> None:
+        mask, address = processor.psw
+        if not mask & PSW_INTERRUPTS:
+            self._end = Result(
+                STATUS_CRASHED, f"disabled wait: PSW {mask:016X} {address:016X}"
+            )
+
+    def _idle(self) -> None:
+        """All processors wait: virtual time jumps to the next timer."""
+        waits = [p.until_timer() for p in self.processors if p.raw.running]
+        nearest = min(waits, default=FAR)
+        if nearest >= FAR:
+            self._end = Result(STATUS_CRASHED, "all processors wait and nothing can wake them")
+            return
+        for processor in self.processors:
+            processor.raw.tod_base += (nearest + 1) * TOD_PER_INSTRUCTION
