@@ -200,8 +200,9 @@ def after_execute(cpu: Cpu, rec: Record) -> u64:
 
 
 @typed(leaves=True, inline=True)
-def undefined(cpu: Cpu) -> None:
+def undefined(cpu: Cpu, text: u64) -> None:
     """An opcode that is not assigned, not installed or not modelled: operation exception."""
+    cpu.undefined_text = text
     cpu.undefined_count += 1
     operation(cpu)
 

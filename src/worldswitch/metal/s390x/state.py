@@ -251,6 +251,8 @@ class Cpu(Struct):
     msl: u64
     undefined_count: u64
     """Operation exceptions on encodings that are not modelled."""
+    undefined_text: u64
+    """The last such instruction, left-aligned."""
     exits: u64
     tlb: Array[TlbEntry, TLB_SIZE]
     jumps: Array[JumpEntry, JUMP_CACHE_SIZE]

@@ -350,3 +350,19 @@ def _set_modes() -> None:
 
 
 _set_modes()
+
+
+@insn("NIAI", "B2FA", "RRE", ref="PoP 7 NEXT INSTRUCTION ACCESS INTENT", facility=49, leaves=False)
+def niai(cpu: Cpu) -> None:
+    """A hint about the next instruction's operands."""
+
+
+@insn("BPP", "C7", "SS_a", ref="PoP 7 BRANCH PREDICTION PRELOAD", facility=49, leaves=False)
+def bpp(cpu: Cpu) -> None:
+    """A hint."""
+
+
+@insn("BPRP", "C5", "SS_a", ref="PoP 7 BRANCH PREDICTION RELATIVE PRELOAD", facility=49,
+      leaves=False)  # fmt: skip
+def bprp(cpu: Cpu) -> None:
+    """A hint."""
