@@ -171,6 +171,18 @@ def code_written(cpu: Cpu, absolute: u64, count: u64) -> None:
         link = entry.next
     poke_u64(cache.pages + frame * 8, 0)
     poke_u64(cpu.code_map + frame * 8, 0)
+    forget_jumps(cpu)
+
+
+@typed(inline=False)
+def forget_jumps(cpu: Cpu) -> None:
+    """Make every processor's jump cache stop matching: records may be gone."""
+    n: u64 = 0
+    while n < cpu.cpu_count:
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
+        other.jump_generation += 1
+        retag(other)
+        n += 1
 
 
 @typed(inline=False)
@@ -218,9 +230,4 @@ def flush_code(cpu: Cpu) -> None:
         i += 1
     fill_bytes(cache.pages, u8(0), cache.frames * 8)
     fill_bytes(cpu.code_map, u8(0), cache.frames * 8)
-    n: u64 = 0
-    while n < cpu.cpu_count:
-        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
-        other.jump_generation += 1
-        retag(other)
-        n += 1
+    forget_jumps(cpu)
