@@ -1,27 +1,28 @@
-"""A bare s390x processor for tests of single instructions, run as plain Python."""
+"""A bare s390x processor for tests of single instructions, as plain Python and compiled."""
 
 import ctypes
-import importlib
-import pkgutil
+from dataclasses import replace
 from typing import Any
 
-import worldswitch.metal.s390x.insns as insns
+import worldswitch.metal.s390x.insns
+from worldswitch.arch.s390x.models import cpu_model
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave
 from worldswitch.metal.s390x.formats import FORMATS, SECOND_OPCODE, Kind
 from worldswitch.metal.s390x.insn import TABLE, Insn
 from worldswitch.metal.s390x.leave import LEAVE_EXIT, LEAVE_PROGRAM, Exit
-from worldswitch.metal.s390x.mode import controls_changed, purge_all
 from worldswitch.metal.s390x.operands import operands_of
-from worldswitch.metal.s390x.psw import PSW_PROBLEM, load_psw
+from worldswitch.metal.s390x.processor import Complex
+from worldswitch.metal.s390x.psw import PSW_PROBLEM, PSW_WAIT
 from worldswitch.metal.s390x.state import Cpu, Record
+from worldswitch.metal.s390x.storage import Storage
 
-for _module in pkgutil.iter_modules(insns.__path__):
-    importlib.import_module(f"{insns.__name__}.{_module.name}")
-
+assert worldswitch.metal.s390x.insns.__name__, "imported for the table that it fills"
 PSW_64 = 0x0000_0001_8000_0000
 """64-bit addressing, supervisor state, DAT off, all interruptions masked."""
 RAM = 4 << 20
+STOP = "83000FFF"
+"""DIAGNOSE 0xFFF: the exit that stands behind the instruction under test."""
 
 
 def find(text: int) -> Insn | None:
@@ -42,43 +43,31 @@ def length_of(text: int) -> int:
 
 
 class Bench:
-    """One or more processors with a few megabytes of storage, all facilities installed."""
+    """One or more processors with a few megabytes of storage, all facilities installed.
 
-    def __init__(self, cpus: int = 1, ram: int = RAM) -> None:
-        frames = ram // 4096
-        self._ram = ctypes.create_string_buffer(ram)
-        self._keys = ctypes.create_string_buffer(frames)
-        self._code_map = ctypes.create_string_buffer(frames * 8)
-        self._states = [ctypes.create_string_buffer(Cpu.size) for _ in range(cpus)]
-        addresses = [ctypes.addressof(s) for s in self._states]
-        self._pointers = (ctypes.c_uint64 * cpus)(*addresses)
-        self.cpus = [Cpu.at(a) for a in addresses]
-        for number, cpu in enumerate(self.cpus):
-            raw = Cpu.raw_at(cpu.address)
-            raw.ram, raw.ram_size = ctypes.addressof(self._ram), ram
-            raw.keys = ctypes.addressof(self._keys)
-            raw.code_map = ctypes.addressof(self._code_map)
-            raw.machine_cpus, raw.cpu_count = ctypes.addressof(self._pointers), cpus
-            raw.cpu_address = number
-            raw.cr[0], raw.cr[14] = 0xE0, 0xC200_0000
-            raw.clock_comparator = 2**64 - 1
-            raw.timer_deadline = 2**63 - 1
-            raw.running = 1
-            for word in range(4):
-                raw.facilities[word] = 2**64 - 1
-            controls_changed(cpu)
-            purge_all(cpu)
-            load_psw(cpu, PSW_64, 0x1000)
+    engine: "python" calls the instruction's function; "native" runs its compiled handler.
+    """
+
+    def __init__(self, cpus: int = 1, ram: int = RAM, engine: str = "python") -> None:
+        self.engine = engine
+        self.storage = Storage(ram)
+        model = replace(cpu_model("z14"), facilities=frozenset(range(256)))
+        self.complex = Complex(self.storage, model, cpus, engine)
+        self.cpus = [p.state for p in self.complex.processors]
+        self.processor = self.complex.processors[0]
+        for processor in self.complex.processors:
+            processor.raw.running = 1
+            processor.psw = (PSW_64, 0x1000)
         self.cpu = self.cpus[0]
-        self.raw = Cpu.raw_at(self.cpu.address)
+        self.raw = self.processor.raw
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes into absolute storage."""
-        ctypes.memmove(ctypes.addressof(self._ram) + address, data, len(data))
+        self.storage.write(address, data)
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of absolute storage."""
-        return ctypes.string_at(ctypes.addressof(self._ram) + address, size)
+        return self.storage.read(address, size)
 
     def put(self, address: int, value: int, size: int = 8) -> None:
         """Put a big-endian number into absolute storage."""
@@ -90,21 +79,21 @@ class Bench:
 
     def key(self, address: int) -> int:
         """Storage key of a frame."""
-        return self._keys[address >> 12][0]
+        return self.storage.get_key(address)
 
     def set_key(self, address: int, key: int) -> None:
         """Set a storage key behind the processor's back: before the first access."""
-        self._keys[address >> 12] = key
+        self.storage.set_key(address, key)
 
     def controls(self, **registers: int) -> None:
         """Set control registers by name (cr0=..., cr1=...)."""
         for name, value in registers.items():
             self.raw.cr[int(name[2:])] = value
-        controls_changed(self.cpu)
+        self.processor.call("controls_changed")
 
     def psw(self, mask: int, addr: int = 0x1000) -> None:
         """Load a PSW."""
-        load_psw(self.cpu, mask, addr)
+        self.processor.psw = (mask, addr)
 
     def decode(self, text: int, pc: int) -> tuple[Insn, Record]:
         """Decode a left-aligned text into the processor's scratch record."""
@@ -133,7 +122,40 @@ class Bench:
 
         The PSW advances, but interruptions are not taken. Text: hexadecimal digits.
         """
-        digits = text.replace(" ", "")
+        if self.engine == "native":
+            return self._execute_compiled(text.replace(" ", ""))
+        return self._execute_python(text.replace(" ", ""))
+
+    def _execute_compiled(self, digits: str) -> ProgramCode | Exit | int | None:
+        """Run the handler, with a DIAGNOSE behind it that says that it came to its end.
+
+        A program interruption is taken and then taken back.
+        """
+        raw = self.raw
+        where = raw.psw_addr + (raw.prefix if raw.psw_addr < 0x2000 else 0)
+        item = find(int(digits.ljust(16, "0"), 16))
+        assert item is not None
+        text = bytes.fromhex(digits)
+        self.write(where, text + bytes.fromhex(STOP))
+        low = self.read(raw.prefix, 0x200)
+        self.put(raw.prefix + 0x1D0, PSW_64 | PSW_WAIT)
+        asked = raw.check
+        raw.check, raw.leave = 0, 0
+        reason = self.processor.run(1 if item.control else 100)
+        if reason == Exit.WAIT and raw.leave == LEAVE_PROGRAM:
+            code = self.get(raw.prefix + 0x8E, 2)
+            mask, address = self.get(raw.prefix + 0x150), self.get(raw.prefix + 0x158)
+            self.write(raw.prefix, low)
+            self.psw(mask, address)
+            return ProgramCode(code)
+        self.write(raw.prefix + 0x1D0, low[0x1D0:0x1D8])
+        raw.check |= asked
+        if reason == Exit.DIAGNOSE and raw.exit_args[0] == 0xFFF:
+            raw.psw_addr -= len(STOP) // 2
+            return None
+        return None if reason in (Exit.BUDGET, Exit.WAIT) else reason
+
+    def _execute_python(self, digits: str) -> ProgramCode | Exit | int | None:
         item, record = self.decode(int(digits.ljust(16, "0"), 16), int(self.cpu.psw_addr))
         raw = self.raw
         raw.leave = raw.exit_reason = 0

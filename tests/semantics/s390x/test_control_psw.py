@@ -15,9 +15,9 @@ SECONDARY_CONTROL = 1 << (63 - 37)
 EXTRACTION = 1 << (63 - 36)
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
+@pytest.fixture(params=["python", "native"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return Bench(engine=request.param)
 
 
 def test_lpswe_loads_mask_condition_code_and_address(bench: Bench) -> None:
@@ -242,8 +242,9 @@ def test_clock_comparator_is_set_and_stored(bench: Bench) -> None:
     assert bench.execute("B206 0404") == ProgramCode.SPECIFICATION
 
 
-def test_sck_sets_all_clocks_and_keeps_the_timers() -> None:
-    bench = Bench(cpus=2)
+@pytest.mark.parametrize("engine", ["python", "native"])
+def test_sck_sets_all_clocks_and_keeps_the_timers(engine: str) -> None:
+    bench = Bench(cpus=2, engine=engine)
     raw = bench.raw
     raw.tod_base = raw.timer_deadline = 1 << 40
     bench.put(0x400, 1 << 60)

@@ -21,14 +21,14 @@ SECONDARY_TABLE = 0x10_4000
 PAGES1, PAGES2 = 0x10_8000, 0x10_8800
 
 
-@pytest.fixture
-def bench() -> Bench:
+@pytest.fixture(params=["python", "native"])
+def bench(request: pytest.FixtureRequest) -> Bench:
     """Segment 0 of the primary space maps page n to frame n; of the secondary to frame n + 256.
 
     Primary page 0x30 is invalid, 0x31 protected; segment 1 is invalid, segment 2 a large frame
     at 0x20_0000; table length 0 covers 512 segments.
     """
-    made = Bench()
+    made = Bench(engine=request.param)
     for table, pages, first in (
         (PRIMARY_TABLE, PAGES1, 0),
         (SECONDARY_TABLE, PAGES2, 0x200),
@@ -196,8 +196,9 @@ def test_ipte_range_invalidates_several_within_the_table(bench: Bench) -> None:
     assert bench.execute("B221 3012") == ProgramCode.SPECIFICATION
 
 
-def test_idte_invalidates_segments_and_purges_every_processor() -> None:
-    bench = Bench(cpus=2)
+@pytest.mark.parametrize("engine", ["python", "native"])
+def test_idte_invalidates_segments_and_purges_every_processor(engine: str) -> None:
+    bench = Bench(cpus=2, engine=engine)
     bench.put(PRIMARY_TABLE, PAGES1)
     bench.cpus[1].tlb[5].read_key = 0x5000
     bench.raw.gr[1], bench.raw.gr[2] = PRIMARY_TABLE, 0
