@@ -8,13 +8,15 @@ import worldswitch.metal.s390x.insns
 from worldswitch.arch.s390x.models import cpu_model
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave
+from worldswitch.metal.s390x.codecache import InsnInfo
+from worldswitch.metal.s390x.decode import RECORD_CONTROL
 from worldswitch.metal.s390x.formats import FORMATS, SECOND_OPCODE, Kind
 from worldswitch.metal.s390x.insn import TABLE, Insn
 from worldswitch.metal.s390x.leave import LEAVE_EXIT, LEAVE_PROGRAM, Exit
 from worldswitch.metal.s390x.operands import operands_of
 from worldswitch.metal.s390x.processor import Complex
 from worldswitch.metal.s390x.psw import PSW_PROBLEM, PSW_WAIT
-from worldswitch.metal.s390x.state import Cpu, Record
+from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Record
 from worldswitch.metal.s390x.storage import Storage
 
 assert worldswitch.metal.s390x.insns.__name__, "imported for the table that it fills"
@@ -60,6 +62,7 @@ class Bench:
             processor.psw = (PSW_64, 0x1000)
         self.cpu = self.cpus[0]
         self.raw = self.processor.raw
+        self._records = ctypes.create_string_buffer(2 * Record.size)
 
     def write(self, address: int, data: bytes) -> None:
         """Put bytes into absolute storage."""
@@ -127,33 +130,48 @@ class Bench:
         return self._execute_python(text.replace(" ", ""))
 
     def _execute_compiled(self, digits: str) -> ProgramCode | Exit | int | None:
-        """Run the handler, with a DIAGNOSE behind it that says that it came to its end.
+        """Run the handler on a record, with a DIAGNOSE behind it that marks its end.
 
-        A program interruption is taken and then taken back.
+        The jump cache leads to the records, so that nothing is fetched. A program interruption
+        is taken and then taken back.
         """
         raw = self.raw
-        where = raw.psw_addr + (raw.prefix if raw.psw_addr < 0x2000 else 0)
-        item = find(int(digits.ljust(16, "0"), 16))
-        assert item is not None
-        text = bytes.fromhex(digits)
-        self.write(where, text + bytes.fromhex(STOP))
+        pc = raw.psw_addr
+        item = self._place(0, digits, pc)
+        if item.privileged and raw.psw_mask & PSW_PROBLEM:
+            return ProgramCode.PRIVILEGED_OPERATION
+        self._place(1, STOP, (pc + len(digits) // 2) & raw.address_mask)
+        jump = raw.jumps[(pc >> 1) & (JUMP_CACHE_SIZE - 1)]
+        jump.pc, jump.tag, jump.record = pc, raw.tag, ctypes.addressof(self._records)
         low = self.read(raw.prefix, 0x200)
         self.put(raw.prefix + 0x1D0, PSW_64 | PSW_WAIT)
-        asked = raw.check
         raw.check, raw.leave = 0, 0
         reason = self.processor.run(1 if item.control else 100)
         if reason == Exit.WAIT and raw.leave == LEAVE_PROGRAM:
             code = self.get(raw.prefix + 0x8E, 2)
             mask, address = self.get(raw.prefix + 0x150), self.get(raw.prefix + 0x158)
+            raw.op_access_id = self.get(raw.prefix + 0xA2, 1)
             self.write(raw.prefix, low)
             self.psw(mask, address)
             return ProgramCode(code)
         self.write(raw.prefix + 0x1D0, low[0x1D0:0x1D8])
-        raw.check |= asked
         if reason == Exit.DIAGNOSE and raw.exit_args[0] == 0xFFF:
             raw.psw_addr -= len(STOP) // 2
             return None
         return None if reason in (Exit.BUDGET, Exit.WAIT) else reason
+
+    def _place(self, slot: int, digits: str, pc: int) -> Insn:
+        """Decode a text into one of the two records that run compiled."""
+        item, record = self.decode(int(digits.ljust(16, "0"), 16), pc)
+        raw = Record.raw_at(record.address)
+        raw.insn = raw.spare = item.index
+        raw.flags = RECORD_CONTROL if item.control else 0
+        infos = ctypes.addressof(self.complex.table.infos)
+        raw.handler = InsnInfo.raw_at(infos + InsnInfo.size * item.index).handler
+        raw.count = slot + 1
+        where = ctypes.addressof(self._records) + slot * Record.size
+        ctypes.memmove(where, record.address, Record.size)
+        return item
 
     def _execute_python(self, digits: str) -> ProgramCode | Exit | int | None:
         item, record = self.decode(int(digits.ljust(16, "0"), 16), int(self.cpu.psw_addr))
