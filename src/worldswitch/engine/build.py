@@ -67,6 +67,10 @@ def initialize() -> None:
     """Prepare LLVM for the host. Repeating it does nothing."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    # The intrinsics on bytes become calls of these, which the loader does not find by itself.
+    process = ctypes.CDLL(None)
+    for name in ("memcpy", "memmove", "memset", "memcmp", "bcmp"):
+        llvm.add_symbol(name, ctypes.cast(getattr(process, name), ctypes.c_void_p).value)
 
 
 def target_machine() -> Any:

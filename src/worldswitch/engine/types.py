@@ -8,6 +8,7 @@ function written with these classes runs alike in Python and in native code.
 from __future__ import annotations
 
 import struct
+from enum import IntEnum, IntFlag
 from typing import ClassVar, Self
 
 
@@ -29,10 +30,10 @@ class Int(int):
     def _other(self, other: object) -> int:
         if type(other) is type(self):
             return int.__index__(other)  # type: ignore[arg-type]
-        if type(other) is int:
+        if type(other) is int or isinstance(other, IntEnum | IntFlag):
             if not fits(other, type(self)):
                 raise TypeError(f"literal {other} does not fit in {type(self).__name__}")
-            return other
+            return int(other)
         raise TypeError(
             f"{type(self).__name__} meets {type(other).__name__}: cast one of them explicitly"
         )

@@ -31,6 +31,7 @@ from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
 from worldswitch.arch.s390x.program import ProgramCode
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
+NO_TAG = 0xFFFF_FFFF_FFFF_FFFF
 ROUNDS = 64
 """Interruptions in a row without an instruction between them: more are a loop."""
 
@@ -189,6 +190,10 @@ def slow_goto(cpu: Cpu, rec: Record) -> u64:
 @typed(inline=True)
 def stale(cpu: Cpu, rec: Record) -> u64:
     """A record of a dropped block: its address is looked up anew."""
+    entry = cpu.jumps[(rec.pc >> 1) & (JUMP_CACHE_SIZE - 1)]
+    if entry.record == address_of(rec):
+        # The jump cache still leads here: without this it would do so for ever.
+        entry.tag = NO_TAG
     cpu.budget -= i64(rec.count) - 1
     return slow_jump(cpu, rec.pc)
 

@@ -7,7 +7,7 @@ from worldswitch.arch.s390x.control_registers import Cr0
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.sie_controls import Ictl
-from worldswitch.engine import typed, u8, u32, u64
+from worldswitch.engine import i64, typed, u8, u32, u64
 from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import (
     AS_HOME,
@@ -105,17 +105,17 @@ def ssm(cpu: Cpu, addr1: u64) -> None:
 
 @insn("STNSM", "AC", "SI", ref="PoP 10 STORE THEN AND SYSTEM MASK", privileged=True, control=True,
       intercept=Intercept("ictl", int(Ictl.STNSM)))  # fmt: skip
-def stnsm(cpu: Cpu, addr1: u64, i2: u64) -> None:
+def stnsm(cpu: Cpu, addr1: u64, i2: i64) -> None:
     """Store PSW bits 0-7, then and them with the immediate."""
     old = u8(cpu.psw_mask >> 56)
     store_u8(cpu, OP1, addr1, old)
-    cpu.psw_mask = cpu.psw_mask & ((i2 << 56) | NOT_SYSTEM)
+    cpu.psw_mask = cpu.psw_mask & ((u64(i2) << 56) | NOT_SYSTEM)
     mode_changed(cpu)
 
 
 @insn("STOSM", "AD", "SI", ref="PoP 10 STORE THEN OR SYSTEM MASK", privileged=True, control=True,
       intercept=Intercept("ictl", int(Ictl.STOSM)))  # fmt: skip
-def stosm(cpu: Cpu, addr1: u64, i2: u64) -> None:
+def stosm(cpu: Cpu, addr1: u64, i2: i64) -> None:
     """Store PSW bits 0-7, then or them with the immediate."""
     old = u8(cpu.psw_mask >> 56)
     store_u8(cpu, OP1, addr1, old)
