@@ -3,14 +3,19 @@
 from typing import Any
 
 from worldswitch.engine.layout import Struct
-from worldswitch.engine.types import SIGNED, UNSIGNED, Int, f64, u8, u16, u32, u64, u128
+from worldswitch.engine.types import SIGNED, UNSIGNED, Int, f32, f64, u8, u16, u32, u64, u128
 
 FIXED: dict[str, tuple[list[Any], Any]] = {
     "copy_bytes": ([u64, u64, u64], None),
     "fill_bytes": ([u64, u8, u64], None),
     "compare_bytes": ([u64, u64, u64], bool),
     "likely": ([bool], bool),
-    "sqrt": ([f64], f64),
+    "f64_of_bits": ([u64], f64),
+    "bits_of_f64": ([f64], u64),
+    "f32_of_bits": ([u32], f32),
+    "bits_of_f32": ([f32], u32),
+    **dict.fromkeys(("sqrt", "round_even", "truncate", "floor", "ceiling"), ([f64], f64)),
+    "fused": ([f64, f64, f64], f64),
     **{f"peek_u{t.bits}": ([u64], t) for t in (u8, u16, u32, u64, u128)},
     **{f"poke_u{t.bits}": ([u64, t], None) for t in (u8, u16, u32, u64, u128)},
 }

@@ -5,11 +5,14 @@ form. Generic ones keep the class of their first argument.
 """
 
 import ctypes
+import math
+import struct
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, TypeVar
 
 from worldswitch.engine.layout import read_scalar, write_scalar
-from worldswitch.engine.types import SIGNED, UNSIGNED, Int, u8, u16, u32, u64, u128
+from worldswitch.engine.types import SIGNED, UNSIGNED, Int, f32, f64, u8, u16, u32, u64, u128
 
 T = TypeVar("T", bound=Int)
 
@@ -182,6 +185,69 @@ def compare_bytes(a: u64, b: u64, count: u64) -> bool:
 def address_of(struct: Any) -> u64:
     """The host address of a Struct."""
     return u64(struct.address)
+
+
+@intrinsic
+def f64_of_bits(bits: u64) -> f64:
+    """The binary64 number that 64 bits encode."""
+    return f64(struct.unpack("d", struct.pack("Q", int(bits)))[0])
+
+
+@intrinsic
+def bits_of_f64(value: f64) -> u64:
+    """The 64 bits of a binary64 number."""
+    return u64(struct.unpack("Q", struct.pack("d", value))[0])
+
+
+@intrinsic
+def f32_of_bits(bits: u32) -> f32:
+    """The binary32 number that 32 bits encode."""
+    return f32(struct.unpack("f", struct.pack("I", int(bits)))[0])
+
+
+@intrinsic
+def bits_of_f32(value: f32) -> u32:
+    """The 32 bits of a binary32 number."""
+    return u32(struct.unpack("I", struct.pack("f", value))[0])
+
+
+@intrinsic
+def sqrt(value: f64) -> f64:
+    """Square root; a NaN for a negative number."""
+    return f64(math.sqrt(value)) if value >= 0 else f64(math.nan)
+
+
+@intrinsic
+def round_even(value: f64) -> f64:
+    """The nearest integral number, ties to even."""
+    return f64(round(value)) if math.isfinite(value) else value
+
+
+@intrinsic
+def truncate(value: f64) -> f64:
+    """The integral number towards zero."""
+    return f64(math.trunc(value)) if math.isfinite(value) else value
+
+
+@intrinsic
+def floor(value: f64) -> f64:
+    """The integral number not above."""
+    return f64(math.floor(value)) if math.isfinite(value) else value
+
+
+@intrinsic
+def ceiling(value: f64) -> f64:
+    """The integral number not below."""
+    return f64(math.ceil(value)) if math.isfinite(value) else value
+
+
+@intrinsic
+def fused(a: f64, b: f64, c: f64) -> f64:
+    """a * b + c with one rounding."""
+    if not (math.isfinite(a) and math.isfinite(b) and math.isfinite(c)):
+        return f64(a * b + c)
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    return f64(exact) if exact else f64(a * b + c)
 
 
 @intrinsic

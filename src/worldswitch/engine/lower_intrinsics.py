@@ -100,6 +100,19 @@ def _address(f: Any, kinds: list[Any], kind: Any, args: list[Any]) -> Any:
     return f.builder.ptrtoint(args[0], ir.IntType(64))
 
 
+def _bitcast(target: ir.Type) -> Lowering:
+    return lambda f, kinds, kind, args: f.builder.bitcast(args[0], target)
+
+
+def _float(name: str) -> Lowering:
+    def lower(f: Any, kinds: list[Any], kind: Any, args: list[Any]) -> Any:
+        t = args[0].type
+        fn = f.module.intrinsic(name, [t], ir.FunctionType(t, [t] * len(args)))
+        return f.builder.call(fn, args)
+
+    return lower
+
+
 LOWERINGS: dict[str, Lowering] = {
     "bswap": _same("llvm.bswap"),
     "popcount": _same("llvm.ctpop"),
@@ -114,6 +127,16 @@ LOWERINGS: dict[str, Lowering] = {
     "signed": _identity,
     "unsigned": _identity,
     "likely": _identity,
+    "f64_of_bits": _bitcast(ir.DoubleType()),
+    "bits_of_f64": _bitcast(ir.IntType(64)),
+    "f32_of_bits": _bitcast(ir.FloatType()),
+    "bits_of_f32": _bitcast(ir.IntType(32)),
+    "sqrt": _float("llvm.sqrt"),
+    "round_even": _float("llvm.roundeven"),
+    "truncate": _float("llvm.trunc"),
+    "floor": _float("llvm.floor"),
+    "ceiling": _float("llvm.ceil"),
+    "fused": _float("llvm.fma"),
     "copy_bytes": _copy,
     "fill_bytes": _fill,
     "compare_bytes": _compare,

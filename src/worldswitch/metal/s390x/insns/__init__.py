@@ -2,6 +2,7 @@
 
 from worldswitch.metal.s390x.insns import (
     arithmetic,
+    bfp,
     branch,
     control_checks,
     control_dat,
@@ -24,6 +25,7 @@ from worldswitch.metal.s390x.insns import (
 
 __all__ = [
     "arithmetic",
+    "bfp",
     "branch",
     "control_checks",
     "control_dat",
