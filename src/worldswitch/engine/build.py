@@ -54,7 +54,9 @@ class Image:
 
     def callable(self, symbol: str, result: Any, *args: Any) -> Callable[..., Any]:
         """A ctypes function for an exported symbol. It releases the GIL while it runs."""
-        return ctypes.CFUNCTYPE(result, *args)(self.address(symbol))
+        function = ctypes.CFUNCTYPE(result, *args)(self.address(symbol))
+        function.image = self  # the code lives as long as something can call it
+        return function
 
 
 def cache_root() -> Path:

@@ -1,6 +1,7 @@
 """The s390 machine: storage, processors, service processor, and the loop that runs them."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,9 @@ TOD_EPOCH = 0x7D91_048B_CA00_0000
 VIRTUAL_START = 1_767_225_600
 """Seconds since 1970 at which virtual time begins: 2026-01-01."""
 FAR = 1 << 62
+PSW_DAT = 1 << 58
+IDLE_POLL = 0.002
+"""Seconds between looks at the keyboard while an interactive guest waits."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,10 @@ class S390Machine:
         self.console = bytearray()
         self._output = output or self.console.extend
         self.sclp = Sclp(self.storage, self.model, cpus, self._output, self._service_signal)
+        self.input: Callable[[], bytes] | None = None
+        """Polled between slices for console input; None if nobody types."""
         self.exits: dict[Exit, int] = {}
+        self._recent: deque[tuple[Exit, int]] = deque(maxlen=10)
         self.current = 0
         self._yield = False
         self._end: Result | None = None
@@ -109,13 +116,21 @@ class S390Machine:
         else:
             cpu.program(0x0006)
 
-    def run(self, timeout: float | None = None) -> Result:
-        """Run until the guest ends, or `timeout` seconds of real time are over."""
+    def run(
+        self, timeout: float | None = None, stop: Callable[[], bool] | None = None
+    ) -> Result:
+        """Run until the guest ends, `timeout` seconds of real time are over, or `stop()` holds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         slice_size = SLICE if len(self.processors) == 1 else SMALL_SLICE
         while self._end is None:
             if deadline is not None and time.monotonic() > deadline:
                 return Result(STATUS_TIMEOUT, f"the guest was still running after {timeout:g} s")
+            if self.input is not None:
+                typed = self.input()
+                if typed:
+                    self.sclp.type_in(typed)
+            if stop is not None and stop():
+                return Result(0, "ended from the console")
             ran = False
             for n, processor in enumerate(self.processors):
                 self.current = n
@@ -144,6 +159,7 @@ class S390Machine:
             processor.raw.check = 1
             reason = processor.run(max(1, min(left, until)))
             self.exits[reason] = self.exits.get(reason, 0) + 1
+            self._recent.append((reason, processor.raw.psw_addr))
             if reason == Exit.BUDGET:
                 continue
             answer = self._answers.get(reason)
@@ -172,11 +188,34 @@ class S390Machine:
                 STATUS_CRASHED, f"disabled wait: PSW {mask:016X} {address:016X}"
             )
 
+    def statistics(self) -> list[str]:
+        """Why the processors left native code, as lines of a table."""
+        total = sum(self.exits.values()) or 1
+        rows = sorted(self.exits.items(), key=lambda item: -item[1])
+        return [f"{'exit':14} {'samples':>10} {'share':>7}"] + [
+            f"{reason.name:14} {count:10d} {count / total:6.1%}" for reason, count in rows
+        ]
+
+    def recent_exits(self) -> list[str]:
+        """The last ten exits with the PSW's address, oldest first."""
+        return [f"{reason.name} at {address:X}" for reason, address in self._recent]
+
+    def code_address(self, cpu: Processor) -> int | None:
+        """Absolute address of the text at the PSW where DAT is off; None where it is on."""
+        mask, address = cpu.psw
+        if mask & PSW_DAT:
+            return None
+        return address ^ cpu.raw.prefix if address >> 13 == 0 else address
+
     def _idle(self) -> None:
         """All processors wait: virtual time jumps to the next timer."""
+        if self.input is not None:
+            time.sleep(IDLE_POLL)
         waits = [p.until_timer() for p in self.processors if p.raw.running]
         nearest = min(waits, default=FAR)
         if nearest >= FAR:
+            if self.input is not None:
+                return
             self._end = Result(STATUS_CRASHED, "all processors wait and nothing can wake them")
             return
         for processor in self.processors:

@@ -1,0 +1,5 @@
+"""`python -m worldswitch`."""
+
+from worldswitch.cli.main import main
+
+main()
