@@ -14,7 +14,12 @@ COMMAND = [sys.executable, "-m", "worldswitch", "run"]
 
 def boot(guest_image: Images, kernel: str, *options: str) -> subprocess.CompletedProcess[bytes]:
     """Boot `kernel` with the busybox initramfs to its power-off."""
-    command = [*COMMAND, str(guest_image(kernel)), "--initrd", str(guest_image("initramfs.cpio.gz"))]
+    command = [
+        *COMMAND,
+        str(guest_image(kernel)),
+        "--initrd",
+        str(guest_image("initramfs.cpio.gz")),
+    ]
     return subprocess.run([*command, *options], capture_output=True, timeout=300, check=False)
 
 

@@ -116,9 +116,7 @@ class S390Machine:
         else:
             cpu.program(0x0006)
 
-    def run(
-        self, timeout: float | None = None, stop: Callable[[], bool] | None = None
-    ) -> Result:
+    def run(self, timeout: float | None = None, stop: Callable[[], bool] | None = None) -> Result:
         """Run until the guest ends, `timeout` seconds of real time are over, or `stop()` holds."""
         deadline = None if timeout is None else time.monotonic() + timeout
         slice_size = SLICE if len(self.processors) == 1 else SMALL_SLICE
@@ -184,9 +182,7 @@ class S390Machine:
     def _waits(self, processor: Processor) -> None:
         mask, address = processor.psw
         if not mask & PSW_INTERRUPTS:
-            self._end = Result(
-                STATUS_CRASHED, f"disabled wait: PSW {mask:016X} {address:016X}"
-            )
+            self._end = Result(STATUS_CRASHED, f"disabled wait: PSW {mask:016X} {address:016X}")
 
     def statistics(self) -> list[str]:
         """Why the processors left native code, as lines of a table."""

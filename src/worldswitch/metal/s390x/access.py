@@ -98,5 +98,3 @@ def set_operand_spaces(cpu: Cpu, rec: Record) -> None:
     info = InsnInfo.at(cache.infos + u64(rec.spare) * 32)
     cpu.ctx[OP1] = space_of(cpu, peek_u8(address_of(rec) + u64(info.access1)))
     cpu.ctx[OP2] = space_of(cpu, peek_u8(address_of(rec) + u64(info.access2)))
-
-

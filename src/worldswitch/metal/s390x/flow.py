@@ -4,6 +4,7 @@ These are the hooks that every handler ends with. Each returns the address of th
 execute next, or 0 to return to Python with `cpu.exit_reason` set.
 """
 
+from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave, address_of, i64, likely, typed, u32, u64
 from worldswitch.metal.s390x.access import set_operand_spaces
 from worldswitch.metal.s390x.codecache import HEADER_SIZE, RECORD_SIZE, Block
@@ -28,7 +29,6 @@ from worldswitch.metal.s390x.leave import (
 from worldswitch.metal.s390x.mode import MODE_PER
 from worldswitch.metal.s390x.sie.exits import leave_guest
 from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
-from worldswitch.arch.s390x.program import ProgramCode
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
 NO_TAG = 0xFFFF_FFFF_FFFF_FFFF

@@ -118,9 +118,7 @@ class Processor:
         if self._calls:
             self._calls[name](self.state.address, *args)
         else:
-            from worldswitch.metal.s390x.table import CALLABLE as functions
-
-            functions[name](self.state, *args)
+            CALLABLE[name](self.state, *args)
 
     def reset(self, clear_registers: bool = True) -> None:
         """Initial CPU reset, and clearing of the registers. ref: PoP 4 Resets."""

@@ -255,9 +255,5 @@ class NativeTable:
             entry.shift, entry.mask, entry.base = shift, mask, base
         for name, index in self.pseudo.items():
             setattr(cache, f"{name}_insn", index)
-        stale = InsnInfo.raw_at(
-            ctypes.addressof(self.infos) + InsnInfo.size * self.pseudo["stale"]
-        )
+        stale = InsnInfo.raw_at(ctypes.addressof(self.infos) + InsnInfo.size * self.pseudo["stale"])
         cache.stale_handler = stale.handler
-
-

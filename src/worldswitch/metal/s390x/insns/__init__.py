@@ -16,11 +16,13 @@ from worldswitch.metal.s390x.insns import (
     control_trace,
     execute,
     loads,
+    loads_multiple,
     logic,
     multiply,
     registers_fp,
     strings,
     sync,
+    translate,
 )
 
 __all__ = [
@@ -39,9 +41,11 @@ __all__ = [
     "control_trace",
     "execute",
     "loads",
+    "loads_multiple",
     "logic",
     "multiply",
     "registers_fp",
     "strings",
     "sync",
+    "translate",
 ]

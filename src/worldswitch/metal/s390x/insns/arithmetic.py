@@ -136,7 +136,7 @@ BORROW = {k: _add_with_carry(k, True) for k in (u32, u64)}
 
 
 def fetcher(kind: Any, source: Any) -> Typed[Any, Any]:
-    """Fetch `source` from storage and extend it to `kind` (a sign-extended source is i16 or i32)."""
+    """Fetch `source` from storage and extend it to `kind`; i16 and i32 extend their sign."""
     fetch = {8: fetch_u8, 16: fetch_u16, 32: fetch_u32, 64: fetch_u64}[source.bits]
 
     @typed(leaves=True, inline=True, name=f"fetch_{source.__name__}_as_{kind.__name__}")

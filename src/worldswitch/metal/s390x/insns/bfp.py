@@ -353,5 +353,3 @@ def tceb(cpu: Cpu, r1: u8, addr2: u64) -> None:
     value = f64(get_short(cpu, r1))
     bit = class_bit(value, (bits >> 22) & 1 != 0, subnormal, bits >> 31 != 0)
     cpu.cc = (addr2 >> bit) & 1
-
-

@@ -4,7 +4,7 @@ from typing import Any
 
 from worldswitch.engine import Typed, i32, i64, typed, u8, u32, u64
 from worldswitch.metal.s390x.insn import insn
-from worldswitch.metal.s390x.insns.loads import holds
+from worldswitch.metal.s390x.insns.loads_multiple import holds
 from worldswitch.metal.s390x.leave import data_exception, specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
 from worldswitch.metal.s390x.psw import PSW_BA, PSW_EA, set_addressing_mode
@@ -257,9 +257,7 @@ def _compare_and() -> None:
             return chosen(kind(cpu.gr[r1]), kind(cpu.gr[r2]), m3)
 
         @insn(f"{prefix}RB", rb, "RRS", ref="PoP 7 COMPARE AND BRANCH", leaves=False, **rules)
-        def registers_address(
-            cpu: Cpu, r1: u8, r2: u8, m3: u8, addr4: u64
-        ) -> tuple[bool, u64]:
+        def registers_address(cpu: Cpu, r1: u8, r2: u8, m3: u8, addr4: u64) -> tuple[bool, u64]:
             """Registers; target by base and displacement."""
             return chosen(kind(cpu.gr[r1]), kind(cpu.gr[r2]), m3), addr4
 
@@ -271,9 +269,7 @@ def _compare_and() -> None:
 
         @insn(f"{prefix}IB", ib, "RIS", ref="PoP 7 COMPARE IMMEDIATE AND BRANCH", leaves=False,
               **rules)  # fmt: skip
-        def immediate_address(
-            cpu: Cpu, r1: u8, m3: u8, i2: i64, addr4: u64
-        ) -> tuple[bool, u64]:
+        def immediate_address(cpu: Cpu, r1: u8, m3: u8, i2: i64, addr4: u64) -> tuple[bool, u64]:
             """Register and immediate byte; target by base and displacement."""
             return chosen(kind(cpu.gr[r1]), kind(u8(i2)) if logical else kind(i2), m3), addr4
 

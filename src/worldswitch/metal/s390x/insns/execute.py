@@ -53,7 +53,9 @@ def execute(cpu: Cpu, rec: Record, r1: u8, target: u64, relative: bool) -> u64:
             cpu.executed_mode = NO_MODE
         run.flags = run.flags | RECORD_EXECUTED
         back = cpu.executed[1]
-        set_pseudo(CodeCache.at(cpu.code_cache), back, CodeCache.at(cpu.code_cache).after_execute_insn, 0)
+        set_pseudo(
+            CodeCache.at(cpu.code_cache), back, CodeCache.at(cpu.code_cache).after_execute_insn, 0
+        )
     run.flags = (run.flags & ~RECORD_EXRL) | (RECORD_EXRL if relative else 0)
     run.ilen = rec.ilen
     run.count = rec.count

@@ -146,7 +146,7 @@ def cpsdr(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
 
 @typed(leaves=True, inline=True)
 def put_fpc(cpu: Cpu, value: u32) -> None:
-    """Replace the FPC register; unassigned bits and rounding modes are a specification exception."""
+    """Replace the FPC register; unassigned bits or modes are a specification exception."""
     mode = value & 7
     if value & FPC_RESERVED != 0 or mode == 4 or mode == 5 or mode == 6:
         specification(cpu)

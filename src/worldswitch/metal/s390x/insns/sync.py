@@ -353,4 +353,3 @@ def mvo(cpu: Cpu, l1: u8, l2: u8, addr1: u64, addr2: u64) -> None:
         if left1 == 0:
             break
         left1 -= 1
-
