@@ -60,7 +60,7 @@ format: $(READY) ## let ruff rewrite what it can
 	$(BIN)/ruff format src tests tools
 
 types: $(READY) ## pyright, strict on src
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(READY) ## build the documentation into site/, strictly
 	$(BIN)/mkdocs build --quiet --strict

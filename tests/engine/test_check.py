@@ -84,7 +84,7 @@ def changed_type(s: State) -> None:
 
 
 def list_display(s: State) -> u64:
-    return s.a + [1]  # 1:17
+    return s.a - [1]  # 1:17
 
 
 def for_over_variable(s: State) -> None:

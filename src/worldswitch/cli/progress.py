@@ -1,13 +1,13 @@
 """A progress bar for the build of native code; nothing is shown when all of it is cached."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from worldswitch.engine.build import Progress
 
 
 @contextmanager
-def build_progress() -> Iterator[Progress]:
+def build_progress() -> Generator[Progress]:
     """Gives a callback for `build`; the bar appears with its first call, on standard error."""
     from rich.console import Console
     from rich.progress import Progress as Bar
