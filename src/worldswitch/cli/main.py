@@ -44,7 +44,7 @@ def run(
     append: Annotated[str, typer.Option(help="Kernel command line.")] = "",
     memory: Annotated[str, typer.Option("-m", help="Memory, such as 512M or 2G.")] = "512M",
     smp: Annotated[int, typer.Option(help="Number of processors.", min=1, max=64)] = 1,
-    cpu: Annotated[str, typer.Option(help="CPU model; `worldswitch cpus` lists them.")] = "z13",
+    cpu: Annotated[str, typer.Option(help="CPU model; `worldswitch cpus` lists them.")] = "z14",
     hypervisor: Annotated[str, typer.Option(help="none: straight on the metal.")] = "none",
     timeout: Annotated[float | None, typer.Option(help="Seconds of real time.")] = None,
     stat: Annotated[bool, typer.Option(help="Print why the processor left native code.")] = False,
@@ -92,10 +92,10 @@ def run(
 def cpus() -> None:
     """List the CPU models and what this version models of their facilities."""
     from worldswitch.arch.s390x.models import MODELS
-    from worldswitch.machine.s390x.modelled import MODELLED_FACILITIES
+    from worldswitch.machine.s390x.modelled import modelled_cpu
 
     for name, model in MODELS.items():
-        have = sorted(model.facilities & MODELLED_FACILITIES)
+        have = sorted(modelled_cpu(name).facilities)
         typer.echo(f"{name:8} {model.description}")
         typer.echo(f"         facilities modelled: {' '.join(map(str, have))}")
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from worldswitch.arch.s390x.models import CpuModel, cpu_model
+from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.engine.build import Progress
 from worldswitch.machine.s390x import loader, services
-from worldswitch.machine.s390x.modelled import MODELLED_FACILITIES
+from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
 from worldswitch.machine.s390x.sclp import Sclp
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.pending import PENDING_SERVICE_SIGNAL
-from worldswitch.metal.s390x.processor import TOD_PER_INSTRUCTION, Complex, Processor
+from worldswitch.metal.s390x.processor import FAR, TOD_PER_INSTRUCTION, Complex, Processor
 from worldswitch.metal.s390x.storage import Storage
 
 SLICE = 1_000_000
@@ -25,7 +25,6 @@ TOD_EPOCH = 0x7D91_048B_CA00_0000
 """The TOD clock at 1970-01-01."""
 VIRTUAL_START = 1_767_225_600
 """Seconds since 1970 at which virtual time begins: 2026-01-01."""
-FAR = 1 << 62
 PSW_DAT = 1 << 58
 IDLE_POLL = 0.002
 """Seconds between looks at the keyboard while an interactive guest waits."""
@@ -50,13 +49,13 @@ class S390Machine:
         self,
         memory: int = 512 << 20,
         cpus: int = 1,
-        model: str = "z13",
+        model: str = DEFAULT_MODEL,
         engine: str = "native",
         output: Callable[[bytes], None] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.storage = Storage(memory)
-        self.model: CpuModel = cpu_model(model, MODELLED_FACILITIES)
+        self.model: CpuModel = modelled_cpu(model)
         self.complex = Complex(self.storage, self.model, cpus, engine, progress)
         self.processors = self.complex.processors
         self.console = bytearray()
@@ -69,9 +68,9 @@ class S390Machine:
         self.current = 0
         self._yield = False
         self._end: Result | None = None
-        start = TOD_EPOCH + (VIRTUAL_START * 1_000_000 << 12)
+        self.time = TOD_EPOCH + (VIRTUAL_START * 1_000_000 << 12)
+        """The TOD clock: it advances with what any of the processors executes."""
         for processor in self.processors:
-            processor.raw.tod_base = start
             processor.raw.cpu_id = self.model.cpu_id(processor.cpu_address)
         self._answers: dict[Exit, Callable[[Processor], None]] = {
             Exit.SERVICE_CALL: self._service_call,
@@ -132,9 +131,11 @@ class S390Machine:
             ran = False
             for n, processor in enumerate(self.processors):
                 self.current = n
+                processor.tod = self.time
                 if processor.raw.running and self._may_run(processor):
                     ran = True
                     self._slice(processor, slice_size)
+                    self.time = processor.tod
                     if self._end is not None:
                         break
             if not ran and self._end is None:
@@ -153,7 +154,7 @@ class S390Machine:
             left = end - processor.icount
             if left <= 0:
                 return
-            until = processor.until_timer()
+            until = processor.until_deadline()
             processor.raw.check = 1
             reason = processor.run(max(1, min(left, until)))
             self.exits[reason] = self.exits.get(reason, 0) + 1
@@ -207,6 +208,8 @@ class S390Machine:
         """All processors wait: virtual time jumps to the next timer."""
         if self.input is not None:
             time.sleep(IDLE_POLL)
+        for processor in self.processors:
+            processor.tod = self.time
         waits = [p.until_timer() for p in self.processors if p.raw.running]
         nearest = min(waits, default=FAR)
         if nearest >= FAR:
@@ -214,5 +217,4 @@ class S390Machine:
                 return
             self._end = Result(STATUS_CRASHED, "all processors wait and nothing can wake them")
             return
-        for processor in self.processors:
-            processor.raw.tod_base += (nearest + 1) * TOD_PER_INSTRUCTION
+        self.time += (nearest + 1) * TOD_PER_INSTRUCTION

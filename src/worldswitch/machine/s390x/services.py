@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
 from worldswitch.arch.s390x.stsi import Sysib111, Sysib121, Sysib122, Sysib222, Sysib322
 from worldswitch.metal.s390x.pending import (
-    PENDING_EMERGENCY_SIGNAL,
-    PENDING_EXTERNAL_CALL,
     PENDING_RESTART,
     PENDING_STOP,
 )
@@ -43,28 +41,6 @@ def _status(cpu: Processor, r1: int, status: int) -> None:
         cpu.set_cc(1)
     else:
         cpu.set_cc(0)
-
-
-def _sense(cpu: Processor, target: Processor, parameter: int) -> int:
-    status = 0 if target.raw.running else SigpStatus.STOPPED
-    if target.raw.pending & PENDING_EXTERNAL_CALL:
-        status |= SigpStatus.EXTERNAL_CALL_PENDING
-    return status
-
-
-def _external_call(cpu: Processor, target: Processor, parameter: int) -> int:
-    if target.raw.pending & PENDING_EXTERNAL_CALL:
-        return SigpStatus.EXTERNAL_CALL_PENDING
-    target.raw.ext_call = cpu.cpu_address
-    target.make_pending(PENDING_EXTERNAL_CALL)
-    return 0
-
-
-def _emergency(cpu: Processor, target: Processor, parameter: int) -> int:
-    word, bit = divmod(cpu.cpu_address, 64)
-    target.raw.emergency[word] |= 1 << bit
-    target.make_pending(PENDING_EMERGENCY_SIGNAL)
-    return 0
 
 
 def _start(cpu: Processor, target: Processor, parameter: int) -> int:
@@ -125,14 +101,7 @@ def _store_status(cpu: Processor, target: Processor, parameter: int) -> int:
     return 0
 
 
-def _sense_running(cpu: Processor, target: Processor, parameter: int) -> int:
-    return 0 if target.raw.running and not target.raw.wait else SigpStatus.NOT_RUNNING
-
-
 _ORDERS: dict[int, Callable[[Processor, Processor, int], int]] = {
-    SigpOrder.SENSE: _sense,
-    SigpOrder.EXTERNAL_CALL: _external_call,
-    SigpOrder.EMERGENCY_SIGNAL: _emergency,
     SigpOrder.START: _start,
     SigpOrder.STOP: _stop,
     SigpOrder.RESTART: _restart,
@@ -141,7 +110,6 @@ _ORDERS: dict[int, Callable[[Processor, Processor, int], int]] = {
     SigpOrder.CPU_RESET: _cpu_reset,
     SigpOrder.SET_PREFIX: _set_prefix,
     SigpOrder.STORE_STATUS_AT_ADDRESS: _store_status,
-    SigpOrder.SENSE_RUNNING_STATUS: _sense_running,
 }
 
 

@@ -19,6 +19,8 @@ AFP_RESET_CR0 = 0xE0
 CR14_RESET = 0xC2000000
 CR0_CLOCK_COMPARATOR = 0x800
 CR0_CPU_TIMER = 0x400
+FAR = 1 << 62
+"""Instructions until a timer that is not set."""
 
 
 class Complex:
@@ -164,6 +166,10 @@ class Processor:
         """The TOD clock, without an epoch difference."""
         return (self.raw.tod_base + TOD_PER_INSTRUCTION * self.icount) & (2**64 - 1)
 
+    @tod.setter
+    def tod(self, value: int) -> None:
+        self.raw.tod_base = (value - TOD_PER_INSTRUCTION * self.icount) & (2**64 - 1)
+
     def run(self, budget: int) -> Exit:
         """Execute up to about `budget` instructions; says why it came back."""
         raw = self.raw
@@ -207,7 +213,7 @@ class Processor:
         """
         raw = self.raw
         now = self.tod
-        nearest = 1 << 62
+        nearest = FAR
         if raw.cr[0] & CR0_CLOCK_COMPARATOR:
             ahead = raw.clock_comparator - ((now + raw.epoch) & (2**64 - 1)) + 1
             nearest = min(nearest, max(0, -(-ahead // TOD_PER_INSTRUCTION)))
@@ -215,6 +221,19 @@ class Processor:
             ahead = (raw.timer_deadline - now) & (2**64 - 1)
             ahead = 0 if ahead >> 63 else ahead + 1
             nearest = min(nearest, -(-ahead // TOD_PER_INSTRUCTION))
+        return nearest
+
+    def until_deadline(self) -> int:
+        """Instructions until a timer's condition begins, whatever the masks say; those that
+        exist already do not count."""
+        raw, now = self.raw, self.tod
+        nearest = FAR
+        ahead = raw.clock_comparator - ((now + raw.epoch) & (2**64 - 1))
+        if ahead >= 0:
+            nearest = ahead // TOD_PER_INSTRUCTION + 1
+        ahead = (raw.timer_deadline - now) & (2**64 - 1)
+        if not ahead >> 63:
+            nearest = min(nearest, ahead // TOD_PER_INSTRUCTION + 1)
         return nearest
 
     def store_status(self, address: int) -> None:

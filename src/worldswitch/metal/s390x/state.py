@@ -193,6 +193,8 @@ class Cpu(Struct):
     cp_subcode: u16
     cpu_id: u64
     """What STORE CPU ID stores."""
+    random: u64
+    """State of the generator behind PERFORM RANDOM NUMBER OPERATION."""
     program_parameter: u64
     """Set by LOAD PROGRAM PARAMETER."""
     entry_address: u64

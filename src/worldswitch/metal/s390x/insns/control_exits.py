@@ -20,14 +20,6 @@ SCCB_BITS = 0x7FFF_FFF8
 LOWEST_8K = 0xFFFF_FFFF_FFFF_E000
 
 
-@insn("SIGP", "AE", "RS_a", ref="PoP 10 SIGNAL PROCESSOR", privileged=True, control=True,
-      intercept=ALWAYS)  # fmt: skip
-def sigp(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
-    """Signal the processor in R3; the parameter is in the odd one of R1 and R1 + 1."""
-    order = addr2 & 0xFF
-    exit_to_machine(cpu, Exit.SIGP, order, cpu.gr[r3] & 0xFFFF, cpu.gr[r1 | 1], u64(r1))
-
-
 @insn("SERVC", "B220", "RRE", ref="SCLP service call", privileged=True, control=True,
       intercept=ALWAYS)  # fmt: skip
 def servc(cpu: Cpu, r1: u8, r2: u8) -> None:

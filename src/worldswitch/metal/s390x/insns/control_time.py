@@ -13,7 +13,7 @@ from worldswitch.metal.s390x.memory import check_write, fetch_u64, store_u64
 from worldswitch.metal.s390x.mode import AddressPointer
 from worldswitch.metal.s390x.psw import recheck
 from worldswitch.metal.s390x.state import OP1, OP2, Cpu
-from worldswitch.metal.s390x.timers import tod_now
+from worldswitch.metal.s390x.timers import arm_timers, tod_now
 
 PTFF_QAF = 0
 PTFF_QTO = 1
@@ -34,6 +34,7 @@ def set_clocks(cpu: Cpu, value: u64) -> None:
         other.tod_last = 0
         other.check = 1
         n += 1
+    arm_timers(cpu)
 
 
 @insn("SCK", "B204", "S", ref="PoP 10 SET CLOCK", privileged=True, control=True, intercept=ALWAYS)
@@ -52,6 +53,7 @@ def sckc(cpu: Cpu, addr2: u64) -> None:
     if addr2 & 7 != 0:
         specification(cpu)
     cpu.clock_comparator = fetch_u64(cpu, OP2, addr2)
+    arm_timers(cpu)
     recheck(cpu)
 
 
@@ -71,6 +73,7 @@ def spt(cpu: Cpu, addr2: u64) -> None:
         specification(cpu)
     value = fetch_u64(cpu, OP2, addr2)
     cpu.timer_deadline = tod_now(cpu) - cpu.epoch + value
+    arm_timers(cpu)
     recheck(cpu)
 
 
