@@ -154,9 +154,7 @@ class S390Machine:
             left = end - processor.icount
             if left <= 0:
                 return
-            until = processor.until_deadline()
-            processor.raw.check = 1
-            reason = processor.run(max(1, min(left, until)))
+            reason = processor.run(left)
             self.exits[reason] = self.exits.get(reason, 0) + 1
             self._recent.append((reason, processor.raw.psw_addr))
             if reason == Exit.BUDGET:

@@ -18,6 +18,8 @@ from worldswitch.metal.s390x.interrupts import (
 )
 from worldswitch.metal.s390x.leave import (
     LEAVE_EXIT,
+    LEAVE_HOST_FAULT,
+    LEAVE_INTERCEPT,
     LEAVE_PROGRAM,
     LEAVE_RETRY,
     LEAVE_SVC,
@@ -27,8 +29,11 @@ from worldswitch.metal.s390x.leave import (
     program,
 )
 from worldswitch.metal.s390x.mode import MODE_PER
-from worldswitch.metal.s390x.sie.exits import leave_guest
+from worldswitch.metal.s390x.sie.block import ICPT_KSS, ICPT_NONE, ICPT_WAIT
+from worldswitch.metal.s390x.sie.entry import enter_guest
+from worldswitch.metal.s390x.sie.exits import VALIDITY_PREFIX, leave_guest, leave_invalid
 from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
+from worldswitch.metal.s390x.timers import instructions, refill
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
 NO_TAG = 0xFFFF_FFFF_FFFF_FFFF
@@ -44,6 +49,25 @@ def stop_native(cpu: Cpu, reason: u32) -> u64:
 
 
 @typed(inline=False)
+def back_in_host(cpu: Cpu) -> bool:
+    """Leave the guest; True if the program that executed SIE goes on in native code.
+
+    An exception of the host's translation is then a program interruption of that program.
+    """
+    fault = cpu.leave == LEAVE_HOST_FAULT
+    if not leave_guest(cpu):
+        return False
+    if fault:
+        cpu.translation_code = cpu.host_fault_address & PAGE
+        cpu.exc_access_id = 0
+        try:
+            program_interruption_at(cpu, 4, cpu.psw_addr)
+        except Leave:
+            cpu.check = 1
+    return True
+
+
+@typed(inline=False)
 def resume(cpu: Cpu) -> u64:
     """The record to execute at the PSW, after pending interruptions have been taken."""
     rounds: u64 = 0
@@ -56,16 +80,40 @@ def resume(cpu: Cpu) -> u64:
                 if not taken:
                     taken = deliver_pending(cpu)
             except Leave:
-                return leave_guest(cpu)
+                if not back_in_host(cpu):
+                    return 0
+                taken = True
             if taken:
                 cpu.check = 1
                 continue
+        if cpu.sie_request != 0:
+            if not enter_guest(cpu):
+                if not leave_invalid(cpu, VALIDITY_PREFIX):
+                    return 0
+            continue
         if cpu.running != 1:
             return stop_native(cpu, Exit.STOPPED)
         if cpu.wait != 0:
-            return stop_native(cpu, Exit.WAIT)
+            if cpu.in_sie == 0:
+                return stop_native(cpu, Exit.WAIT)
+            cpu.leave = LEAVE_INTERCEPT
+            cpu.sie_intercept = ICPT_WAIT
+            cpu.sie_text = 0
+            cpu.sie_status = 0
+            if not back_in_host(cpu):
+                return 0
+            continue
         if cpu.budget <= 0:
-            return stop_native(cpu, Exit.BUDGET)
+            if cpu.slice_end > instructions(cpu):
+                refill(cpu)
+                cpu.check = 1
+                continue
+            if cpu.in_sie == 0 or cpu.sie_native != 0:
+                return stop_native(cpu, Exit.BUDGET)
+            cpu.leave = LEAVE_INTERCEPT
+            cpu.sie_intercept = ICPT_NONE
+            back_in_host(cpu)
+            return 0
         found = cached(cpu, cpu.psw_addr)
         if found != 0:
             return found
@@ -73,12 +121,20 @@ def resume(cpu: Cpu) -> u64:
             return find_block(cpu, cpu.psw_addr)
         except Leave:
             if cpu.leave != LEAVE_PROGRAM:
-                return leave_guest(cpu)
+                if not back_in_host(cpu):
+                    return 0
+                continue
         try:
             # The length code of an exception of the fetch itself is unpredictable: 2 here.
             program_interruption_at(cpu, 2, cpu.psw_addr)
         except Leave:
-            return leave_guest(cpu)
+            if not back_in_host(cpu):
+                return 0
+    if cpu.in_sie != 0 and cpu.sie_native == 0:
+        cpu.leave = LEAVE_INTERCEPT
+        cpu.sie_intercept = ICPT_NONE
+        back_in_host(cpu)
+        return 0
     return stop_native(cpu, Exit.PROGRAM_LOOP)
 
 
@@ -99,11 +155,19 @@ def leave(cpu: Cpu, rec: Record) -> u64:
         elif cpu.leave == LEAVE_SVC:
             svc_interruption(cpu, u64(rec.ilen), u64(cpu.fault_code))
         else:
-            cpu.psw_addr = rec.pc
-            return leave_guest(cpu)
+            return left_guest(cpu, rec)
     except Leave:
+        return left_guest(cpu, rec)
+    return resume(cpu)
+
+
+@typed(inline=False)
+def left_guest(cpu: Cpu, rec: Record) -> u64:
+    """The guest is left because of `rec`; a host exception or KSS has it executed again."""
+    if cpu.leave == LEAVE_HOST_FAULT or cpu.sie_intercept == ICPT_KSS:
         cpu.psw_addr = rec.pc
-        return leave_guest(cpu)
+    if not back_in_host(cpu):
+        return 0
     return resume(cpu)
 
 

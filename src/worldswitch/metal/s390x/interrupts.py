@@ -46,6 +46,8 @@ from worldswitch.metal.s390x.pending import (
     machine_check_enabled,
 )
 from worldswitch.metal.s390x.psw import PENDING_EARLY, assemble_psw_mask, load_psw
+from worldswitch.metal.s390x.sie.events import guest_events
+from worldswitch.metal.s390x.sie.program import intercept_program
 from worldswitch.metal.s390x.state import Cpu, Record
 
 
@@ -169,6 +171,7 @@ def program_interruption(cpu: Cpu, rec: Record) -> None:
     address = rec.pc
     if code >= 64 or (u64(NULLIFYING) >> code) & 1 == 0:
         address = (rec.pc + u64(rec.ilen)) & cpu.address_mask
+    intercept_program(cpu, code, u64(rec.ilen), address, rec.text)
     store_program_codes(cpu, code, u64(rec.ilen))
     swap_psw(cpu, PGM_OLD, address)
 
@@ -176,6 +179,7 @@ def program_interruption(cpu: Cpu, rec: Record) -> None:
 @typed(leaves=True, inline=False)
 def program_interruption_at(cpu: Cpu, ilc: u64, address: u64) -> None:
     """Take the program interruption `cpu.fault_code` with this length and old address."""
+    intercept_program(cpu, u64(cpu.fault_code), ilc, address, 0)
     store_program_codes(cpu, u64(cpu.fault_code), ilc)
     swap_psw(cpu, PGM_OLD, address)
 
@@ -189,6 +193,7 @@ def early_exception(cpu: Cpu) -> bool:
     if cpu.pending & PENDING_EARLY == 0:
         return False
     cpu.pending = cpu.pending & (PENDING_EARLY - 1)
+    intercept_program(cpu, SPECIFICATION, 0, cpu.psw_addr, 0)
     store_program_codes(cpu, SPECIFICATION, 0)
     swap_psw(cpu, PGM_OLD, cpu.psw_addr)
     return True
@@ -344,6 +349,11 @@ def deliver_pending(cpu: Cpu) -> bool:
     """
     if early_exception(cpu):
         return True
+    if cpu.in_sie != 0:
+        own = guest_events(cpu)
+        if own != 0:
+            deliver_external(cpu, own)
+        return own != 0
     if machine_check_enabled(cpu):
         machine_check_interruption(cpu, cpu.mchk_code, cpu.mchk_damage_code, cpu.mchk_address)
         cpu.pending = cpu.pending & NOT_MACHINE_CHECK

@@ -44,6 +44,10 @@ class Exit(IntEnum):
     """SIE issued from Python has ended with an interception."""
     SIE_HOST_FAULT = 10
     """SIE issued from Python ended with a host program interruption."""
+    SIE_PREEMPTED = 18
+    """SIE issued from Python ended because the slice was over; no interception."""
+    SIE = 19
+    """START INTERPRETIVE EXECUTION: args: the state description's absolute address."""
     PROGRAM_LOOP = 11
     """A program interruption whose new PSW raises it again at once."""
     PTF = 12

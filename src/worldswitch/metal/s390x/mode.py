@@ -78,8 +78,10 @@ def purge_all(cpu: Cpu) -> None:
 def context_id(cpu: Cpu, asce: u64, dat: u8, space: u8, key: u8, flags: u8) -> u64:
     """The id of the context with these properties, a new one if there is none yet."""
     host: u64 = 0
+    host_asce: u64 = 0
     if cpu.in_sie != 0:
         host = cpu.sie_tag
+        host_asce = cpu.host_asce
     i: u64 = 0
     while i < cpu.next_context:
         c = cpu.contexts[i]
@@ -90,6 +92,7 @@ def context_id(cpu: Cpu, asce: u64, dat: u8, space: u8, key: u8, flags: u8) -> u
             and c.key == key
             and c.flags == flags
             and c.host == host
+            and c.host_asce == host_asce
             and c.prefix == cpu.prefix
         ):
             return i
@@ -104,6 +107,7 @@ def context_id(cpu: Cpu, asce: u64, dat: u8, space: u8, key: u8, flags: u8) -> u
     c.key = key
     c.flags = flags
     c.host = host
+    c.host_asce = host_asce
     c.prefix = cpu.prefix
     cpu.next_context = i + 1
     return i

@@ -174,8 +174,10 @@ class Processor:
         """Execute up to about `budget` instructions; says why it came back."""
         raw = self.raw
         now = raw.limit - raw.budget
-        raw.budget = budget
-        raw.limit = now + budget
+        raw.budget = 0
+        raw.limit = now
+        raw.slice_end = now + budget
+        raw.check = 1
         while True:
             raw.exit_reason = 0
             self._run(self.state.address)
@@ -221,19 +223,6 @@ class Processor:
             ahead = (raw.timer_deadline - now) & (2**64 - 1)
             ahead = 0 if ahead >> 63 else ahead + 1
             nearest = min(nearest, -(-ahead // TOD_PER_INSTRUCTION))
-        return nearest
-
-    def until_deadline(self) -> int:
-        """Instructions until a timer's condition begins, whatever the masks say; those that
-        exist already do not count."""
-        raw, now = self.raw, self.tod
-        nearest = FAR
-        ahead = raw.clock_comparator - ((now + raw.epoch) & (2**64 - 1))
-        if ahead >= 0:
-            nearest = ahead // TOD_PER_INSTRUCTION + 1
-        ahead = (raw.timer_deadline - now) & (2**64 - 1)
-        if not ahead >> 63:
-            nearest = min(nearest, ahead // TOD_PER_INSTRUCTION + 1)
         return nearest
 
     def store_status(self, address: int) -> None:

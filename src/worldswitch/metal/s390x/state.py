@@ -64,7 +64,9 @@ class Context(Struct):
     """CONTEXT_* bits of mode.py."""
     pad: u32
     host: u64
-    """Host identity: 0 natively; in SIE the state description's generation tag."""
+    """Host identity: 0 natively; in SIE the state description that the guest belongs to."""
+    host_asce: u64
+    """In SIE, the host's primary ASCE at creation, which maps guest absolute storage."""
     prefix: u64
     """Prefix register's value at creation (real addresses depend on it)."""
 
@@ -223,14 +225,24 @@ class Cpu(Struct):
     """Scratch records for EXECUTE: the target, and the way back."""
     executed_mode: u64
     """Mode that `executed` was decoded in."""
+    slice_end: u64
+    """Count of executed instructions at which native code gives the processor back."""
+    sie_request: u64
+    """Address in this process of a state description to enter with the next instruction, or 0."""
     sie_block: u64
-    """Host address of the active state description, in SIE."""
+    """Address in this process of the active state description, in SIE."""
+    sie_native: u8
+    """1: SIE was executed by a program, which goes on behind it; 0: issued from Python."""
+    sie_protected: u8
+    """1: a protected guest (format 4)."""
     sie_tag: u64
     """Identity of the active state description for TLB tags."""
     sie_intercept: u64
     """Interception code that leaves SIE next, 0 if none."""
-    sie_ipa: u32
-    sie_ipb: u32
+    sie_text: u64
+    """The intercepted instruction's text, left-aligned."""
+    sie_status: u8
+    """Interception status (icptstatus)."""
     host_gr14: u64
     host_gr15: u64
     host_psw_mask: u64
@@ -244,6 +256,10 @@ class Cpu(Struct):
     host_timer_deadline: u64
     host_todpr: u32
     host_epoch: u64
+    host_program_parameter: u64
+    host_breaking: u64
+    host_facilities: Array[u64, 4]
+    host_pending_early: u64
     host_fault_address: u64
     """Guest absolute address plus origin that the host's translation failed for."""
     host_fault_store: u8

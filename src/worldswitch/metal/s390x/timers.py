@@ -13,6 +13,21 @@ def tod_now(cpu: Cpu) -> u64:
     return cpu.tod_base + u64(cpu.limit - u64(cpu.budget)) * TOD_PER_INSTRUCTION + cpu.epoch
 
 
+@typed(inline=True)
+def instructions(cpu: Cpu) -> u64:
+    """Instructions executed so far (exact at block ends)."""
+    return cpu.limit - u64(cpu.budget)
+
+
+@typed(inline=False)
+def refill(cpu: Cpu) -> None:
+    """A new budget: to the end of the slice, or to the next timer if that comes first."""
+    now = instructions(cpu)
+    cpu.budget = i64(cpu.slice_end - now)
+    cpu.limit = cpu.slice_end
+    arm_timers(cpu)
+
+
 @typed(inline=False)
 def arm_timers(cpu: Cpu) -> None:
     """End the budget no later than the clock comparator's or the CPU timer's next condition.

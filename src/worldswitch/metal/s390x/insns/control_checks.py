@@ -10,7 +10,6 @@ from worldswitch.engine import Leave, bswap, copy_bytes, peek_u32, typed, u8, u1
 from worldswitch.metal.s390x.dat import guest_to_host, real_to_absolute
 from worldswitch.metal.s390x.leave import (
     LEAVE_HOST_FAULT,
-    LEAVE_INTERCEPT,
     LEAVE_RETRY,
     Exit,
     program,
@@ -18,6 +17,7 @@ from worldswitch.metal.s390x.leave import (
 from worldswitch.metal.s390x.memory import check_read, check_write, read_page, write_page
 from worldswitch.metal.s390x.mode import context_id, controls_changed
 from worldswitch.metal.s390x.psw import PSW_DAT, PSW_PROBLEM
+from worldswitch.metal.s390x.sie.exits import intercept_with
 from worldswitch.metal.s390x.state import (
     HOME,
     OP2,
@@ -39,7 +39,6 @@ AS_SECONDARY = 2
 AS_HOME = 3
 PAGE = 0xFFFF_FFFF_FFFF_F000
 KEYLESS = int(CpuStat.KSS)
-INSTRUCTION = int(Icpt.INST)
 KEY_OPERATION = int(Icpt.KSS)
 
 
@@ -184,16 +183,6 @@ def frame_of(cpu: Cpu, absolute: u64) -> u64:
     return frame & PAGE
 
 
-@typed(leaves=True, inline=False)
-def intercept_now(cpu: Cpu, rec: Record, code: u64) -> None:
-    """Leave the guest with interception `code` before the instruction changes anything."""
-    cpu.sie_intercept = code
-    cpu.sie_ipa = u32(rec.text >> 48)
-    cpu.sie_ipb = u32(rec.text >> 16)
-    cpu.leave = LEAVE_INTERCEPT
-    raise Leave
-
-
 @typed(leaves=True)
 def key_operation(cpu: Cpu, rec: Record) -> None:
     """In SIE, leave at a key operation if the state description says so.
@@ -201,7 +190,7 @@ def key_operation(cpu: Cpu, rec: Record) -> None:
     ref: SIE cpuflags, keyless subset
     """
     if cpu.in_sie != 0 and bswap(peek_u32(cpu.sie_block)) & KEYLESS != 0:
-        intercept_now(cpu, rec, KEY_OPERATION)
+        intercept_with(cpu, rec, KEY_OPERATION)
 
 
 @typed(inline=True)

@@ -11,9 +11,7 @@ from worldswitch.engine import bswap, peek_u16, poke_u32, typed, u8, u16, u32, u
 from worldswitch.metal.s390x.dat import lowcore_host
 from worldswitch.metal.s390x.insn import ALWAYS, Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import (
-    INSTRUCTION,
     addressing,
-    intercept_now,
     require_dat,
     require_extraction,
     set_low16,
@@ -31,6 +29,8 @@ from worldswitch.metal.s390x.memory import (
 from worldswitch.metal.s390x.mode import controls_changed, purge_all
 from worldswitch.metal.s390x.psw import recheck
 from worldswitch.metal.s390x.regs import set_low
+from worldswitch.metal.s390x.sie.block import ICPT_INST
+from worldswitch.metal.s390x.sie.exits import intercept_with
 from worldswitch.metal.s390x.state import OP2, Cpu, Record
 
 LCTL_FIELD = StateDescription.offset_of("lctl")
@@ -47,7 +47,7 @@ def intercept_controls(cpu: Cpu, rec: Record, first: u64, count: u64) -> None:
         n: u64 = 0
         while n < count:
             if kept & (u16(0x8000) >> u16((first + n) & 15)) != 0:
-                intercept_now(cpu, rec, INSTRUCTION)
+                intercept_with(cpu, rec, ICPT_INST)
             n += 1
 
 

@@ -8,6 +8,7 @@ from worldswitch.engine import address_of, typed, u8, u64
 from worldswitch.metal.s390x.access import set_operand_spaces
 from worldswitch.metal.s390x.codecache import RECORD_SIZE, CodeCache
 from worldswitch.metal.s390x.decode import (
+    INSN_CONDITIONAL,
     INSN_RELATIVE,
     RECORD_EXECUTED,
     RECORD_EXRL,
@@ -49,7 +50,7 @@ def execute(cpu: Cpu, rec: Record, r1: u8, target: u64, relative: bool) -> u64:
     else:
         kind = decode_record(cpu, run, text, rec.pc, target)
         cpu.executed_mode = cpu.mode
-        if kind & INSN_RELATIVE != 0 or cpu.mode & MODE_SIE != 0:
+        if kind & (INSN_RELATIVE | INSN_CONDITIONAL) != 0:
             cpu.executed_mode = NO_MODE
         run.flags = run.flags | RECORD_EXECUTED
         back = cpu.executed[1]
@@ -63,7 +64,7 @@ def execute(cpu: Cpu, rec: Record, r1: u8, target: u64, relative: bool) -> u64:
     cpu.executed[1].chain = address_of(rec) + RECORD_SIZE
     if cpu.mode & MODE_ACCESS_REGISTER != 0:
         set_operand_spaces(cpu, run)
-    if cpu.mode & MODE_SIE != 0:
+    if cpu.executed_mode == NO_MODE and cpu.mode & MODE_SIE != 0:
         check_controls(cpu, run)
     return address_of(run)
 

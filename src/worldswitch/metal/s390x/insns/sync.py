@@ -1,6 +1,7 @@
 """Compare-and-swap, calls to the supervisor, clocks, conversions. ref: PoP chapter 7."""
 
 from worldswitch.arch.s390x.program import ProgramCode
+from worldswitch.arch.s390x.state_description import FAC_ORIGIN
 from worldswitch.engine import Leave, i32, i64, typed, u8, u16, u32, u64, u128
 from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.insns.logic import pair, set_pair
@@ -178,7 +179,7 @@ def stcke(cpu: Cpu, addr2: u64) -> None:
 
 
 @insn("STFLE", "B2B0", "S", ref="PoP 7 STORE FACILITY LIST EXTENDED", facility=7,
-      intercept=Intercept())  # fmt: skip
+      intercept=Intercept("fac", FAC_ORIGIN, when=False))  # fmt: skip
 def stfle(cpu: Cpu, addr2: u64) -> None:
     """The facility list, as many doublewords as register 0 asks for."""
     if addr2 & 7 != 0:

@@ -1,19 +1,82 @@
-"""Leaving interpretive execution. ref: SIE interception codes."""
+"""Leaving interpretive execution: interceptions, and the switch back to the host's state.
 
-from worldswitch.engine import Leave, address_of, bswap, peek_u64, typed, u32, u64
+ref: SIE interception codes.
+"""
+
+from worldswitch.arch.s390x.psw import CC_SHIFT
+from worldswitch.arch.s390x.sie_controls import IcptStatus
+from worldswitch.engine import (
+    Leave,
+    address_of,
+    bswap,
+    peek_u64,
+    poke_u8,
+    poke_u16,
+    poke_u32,
+    typed,
+    u8,
+    u16,
+    u32,
+    u64,
+)
 from worldswitch.metal.s390x.codecache import RECORD_SIZE, CodeCache, InsnInfo
+from worldswitch.metal.s390x.decode import RECORD_EXECUTED
 from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, LEAVE_INTERCEPT, Exit
+from worldswitch.metal.s390x.mode import controls_changed
+from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
+from worldswitch.metal.s390x.sie.block import (
+    ICPT_INST,
+    ICPT_NONE,
+    ICPT_VALIDITY,
+    offset,
+    set_sd_u64,
+)
 from worldswitch.metal.s390x.state import Cpu, Record
+from worldswitch.metal.s390x.timers import tod_now
 
-ICPT_INSTRUCTION = 0x04
+ICPTCODE = offset("icptcode")
+ICPTSTATUS = offset("icptstatus")
+IPA = offset("ipa")
+IPB = offset("ipb")
+GPSW_MASK = offset("gpsw_mask")
+GPSW_ADDR = offset("gpsw_addr")
+GG14 = offset("gg14")
+GG15 = offset("gg15")
+GCR = offset("gcr")
+CPUTM = offset("cputm")
+CKC = offset("ckc")
+TODPR = offset("todpr")
+GBEA = offset("gbea")
+PP = offset("pp")
+STATUS_EXECUTE = int(IcptStatus.EXECUTE)
+STATUS_PER_FETCH = int(IcptStatus.PER_IFETCH)
+PER_FETCH = 0x40
+"""Instruction-fetching event in a PER code."""
+SIE_LENGTH = 4
+VALIDITY_PREFIX = 0x37
+VALIDITY_IPA = 0x1000
 
 
 @typed(leaves=True, inline=False)
-def intercept_instruction(cpu: Cpu, rec: Record) -> None:
-    """Leave with an instruction interception of `rec`."""
-    cpu.sie_intercept = ICPT_INSTRUCTION
-    cpu.sie_ipa = u32(rec.text >> 48)
-    cpu.sie_ipb = u32(rec.text >> 16)
+def intercept_with(cpu: Cpu, rec: Record, code: u64) -> None:
+    """Leave with an interception that carries the text of the instruction `rec`."""
+    cpu.sie_intercept = code
+    cpu.sie_text = rec.text
+    cpu.sie_status = 0
+    if rec.flags & RECORD_EXECUTED != 0:
+        cpu.sie_status = STATUS_EXECUTE | ((rec.ilen & 6) << 4)
+    if cpu.per_code & PER_FETCH != 0:
+        cpu.sie_status = cpu.sie_status | STATUS_PER_FETCH
+    cpu.leave = LEAVE_INTERCEPT
+    raise Leave
+
+
+@typed(leaves=True, inline=False)
+def intercept_plain(cpu: Cpu, code: u64) -> None:
+    """Leave with an interception that no instruction is the cause of."""
+    cpu.sie_intercept = code
+    cpu.sie_text = 0
+    cpu.sie_status = 0
     cpu.leave = LEAVE_INTERCEPT
     raise Leave
 
@@ -21,7 +84,7 @@ def intercept_instruction(cpu: Cpu, rec: Record) -> None:
 @typed(leaves=True, inline=True)
 def intercept(cpu: Cpu, rec: Record) -> u64:
     """An instruction that a guest never executes itself."""
-    intercept_instruction(cpu, rec)
+    intercept_with(cpu, rec, ICPT_INST)
     return 0
 
 
@@ -33,7 +96,7 @@ def check_controls(cpu: Cpu, rec: Record) -> None:
     if info.intercept == 2:
         value = bswap(peek_u64(cpu.sie_block + u64(info.intercept_offset))) & info.intercept_mask
         if (value != 0) == (info.intercept_when != 0):
-            intercept_instruction(cpu, rec)
+            intercept_with(cpu, rec, ICPT_INST)
 
 
 @typed(leaves=True, inline=True)
@@ -45,10 +108,88 @@ def intercept_conditionally(cpu: Cpu, rec: Record) -> u64:
 
 
 @typed(inline=False)
-def leave_guest(cpu: Cpu) -> u64:
-    """Back to the host: by interception or with a host program interruption."""
-    if cpu.leave == LEAVE_HOST_FAULT:
+def store_guest(cpu: Cpu) -> None:
+    """Write the guest's state back to its state description."""
+    set_sd_u64(cpu, GPSW_MASK, cpu.psw_mask | (cpu.cc << CC_SHIFT))
+    set_sd_u64(cpu, GPSW_ADDR, cpu.psw_addr)
+    set_sd_u64(cpu, GG14, cpu.gr[14])
+    set_sd_u64(cpu, GG15, cpu.gr[15])
+    n: u64 = 0
+    while n < 16:
+        set_sd_u64(cpu, GCR + n * 8, cpu.cr[n])
+        n += 1
+    set_sd_u64(cpu, CPUTM, cpu.timer_deadline - (tod_now(cpu) - cpu.epoch))
+    set_sd_u64(cpu, CKC, cpu.clock_comparator)
+    poke_u32(cpu.sie_block + TODPR, bswap(cpu.todpr))
+    set_sd_u64(cpu, PP, cpu.program_parameter)
+    if cpu.sie_protected == 0:
+        set_sd_u64(cpu, GBEA, cpu.breaking)
+
+
+@typed(inline=False)
+def restore_host(cpu: Cpu) -> None:
+    """Make the host's state the processor's again."""
+    cpu.in_sie = 0
+    cpu.gr[14] = cpu.host_gr14
+    cpu.gr[15] = cpu.host_gr15
+    n: u64 = 0
+    while n < 16:
+        cpu.cr[n] = cpu.host_cr[n]
+        n += 1
+    n = 0
+    while n < 4:
+        cpu.facilities[n] = cpu.host_facilities[n]
+        n += 1
+    cpu.prefix = cpu.host_prefix
+    cpu.clock_comparator = cpu.host_clock_comparator
+    cpu.timer_deadline = cpu.host_timer_deadline
+    cpu.todpr = cpu.host_todpr
+    cpu.epoch = cpu.host_epoch
+    cpu.program_parameter = cpu.host_program_parameter
+    cpu.breaking = cpu.host_breaking
+    cpu.per_code = 0
+    cpu.pending = cpu.pending & (PENDING_EARLY - 1)
+    load_psw(cpu, cpu.host_psw_mask | (cpu.host_cc << CC_SHIFT), cpu.host_psw_addr)
+    controls_changed(cpu)
+    cpu.check = 1
+
+
+@typed(inline=False)
+def leave_guest(cpu: Cpu) -> bool:
+    """Back to the host; True if the program that executed SIE goes on in native code.
+
+    `cpu.leave` says why: an interception, or an exception of the host's translation, which
+    leaves the host's PSW at SIE, as an interruption of the host does (no interception code).
+    """
+    fault = cpu.leave == LEAVE_HOST_FAULT
+    code: u64 = ICPT_NONE
+    if not fault:
+        code = cpu.sie_intercept
+    store_guest(cpu)
+    block = cpu.sie_block
+    poke_u8(block + ICPTCODE, u8(code))
+    if code != ICPT_NONE:
+        poke_u8(block + ICPTSTATUS, cpu.sie_status)
+        poke_u16(block + IPA, bswap(u16(cpu.sie_text >> 48)))
+        poke_u32(block + IPB, bswap(u32(cpu.sie_text >> 16)))
+    restore_host(cpu)
+    if cpu.sie_native != 0:
+        if code == ICPT_NONE:
+            cpu.psw_addr = (cpu.psw_addr - SIE_LENGTH) & cpu.address_mask
+        return True
+    cpu.exit_reason = u32(Exit.SIE_DONE)
+    if fault:
         cpu.exit_reason = u32(Exit.SIE_HOST_FAULT)
-    else:
-        cpu.exit_reason = u32(Exit.SIE_DONE)
-    return 0
+    elif code == ICPT_NONE:
+        cpu.exit_reason = u32(Exit.SIE_PREEMPTED)
+    return False
+
+
+@typed(inline=False)
+def leave_invalid(cpu: Cpu, reason: u64) -> bool:
+    """Back to the host with a validity interception."""
+    cpu.leave = LEAVE_INTERCEPT
+    cpu.sie_intercept = ICPT_VALIDITY
+    cpu.sie_status = 0
+    cpu.sie_text = (u64(VALIDITY_IPA) << 48) | (reason << 32)
+    return leave_guest(cpu)

@@ -1,0 +1,144 @@
+"""A physical processor as the hypervisor on it sees it: `interface.S390Host`, on the metal."""
+
+import ctypes
+from typing import Any
+
+from worldswitch.arch.s390x.sie_host import SieHost
+from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.arch.s390x.validity import set_validity_interception, validity
+from worldswitch.metal.interface import EntryResult
+from worldswitch.metal.s390x.leave import Exit
+from worldswitch.metal.s390x.processor import Processor
+from worldswitch.metal.s390x.state import Cpu
+
+TIME_SLICE = 1_000_000
+STATE_DESCRIPTION = 512
+
+
+class _Even:
+    """Live view of the floating-point registers: the left halves of vector registers."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, index: int) -> int:
+        return self._array[2 * index]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._array[2 * index] = value
+
+    def __len__(self) -> int:
+        return 16
+
+
+class _Vectors:
+    """Live view of the vector registers as 128-bit integers."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, index: int) -> int:
+        return self._array[2 * index] << 64 | self._array[2 * index + 1]
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._array[2 * index] = value >> 64
+        self._array[2 * index + 1] = value & (1 << 64) - 1
+
+    def __len__(self) -> int:
+        return 32
+
+
+def _array(processor: Processor, name: str, kind: Any, count: int) -> Any:
+    """A ctypes array over a member of the processor's state: the quickest view there is."""
+    return (kind * count).from_address(processor.state.address + Cpu.fields[name].offset)
+
+
+class Host:
+    """One physical processor, in the state that a hypervisor's code would run in."""
+
+    def __init__(self, processor: Processor) -> None:
+        self.processor = processor
+        self.storage = processor.storage
+        self.cpu_address = processor.cpu_address
+        self.gr = _array(processor, "gr", ctypes.c_uint64, 16)
+        self.ar = _array(processor, "ar", ctypes.c_uint32, 16)
+        self.cr = _array(processor, "cr", ctypes.c_uint64, 16)
+        vr = _array(processor, "vr", ctypes.c_uint64, 64)
+        self.fr, self.vr = _Even(vr), _Vectors(vr)
+        self._fpc = _array(processor, "fpc", ctypes.c_uint32, 1)
+        self._request = _array(processor, "sie_request", ctypes.c_uint64, 1)
+        self.facilities = processor.complex.model.facilities
+        self.sie_features = SieHost.of(processor.complex.model, storage_limit=self.storage.size)
+        self.time_slice = TIME_SLICE
+        raw = processor.raw
+        raw.running = 1
+        raw.sie_native = 0
+
+    @property
+    def fpc(self) -> int:
+        """Floating-point control register, 32 bits."""
+        return self._fpc[0]
+
+    @fpc.setter
+    def fpc(self, value: int) -> None:
+        self._fpc[0] = value
+
+    @property
+    def host_fault_code(self) -> int:
+        """Program-interruption code of the host's own exception during SIE."""
+        return self.processor.raw.fault_code
+
+    @property
+    def host_fault_address(self) -> int:
+        """The host virtual address (guest absolute plus origin) that it was about."""
+        return self.processor.raw.host_fault_address
+
+    @property
+    def host_fault_store(self) -> bool:
+        """Whether the guest was storing."""
+        return bool(self.processor.raw.host_fault_store)
+
+    def sie(self, state_description: int) -> EntryResult:
+        """Issue SIE with the state description at absolute address `state_description`.
+
+        Raises ValueError for an address that SIE refuses with a specification or addressing
+        exception.
+        """
+        storage = self.storage
+        end = state_description + STATE_DESCRIPTION
+        if state_description % STATE_DESCRIPTION or not 0 < end <= storage.size:
+            raise ValueError(f"no state description can be at {state_description:#x}")
+        block = StateDescription(storage.view[state_description:end])
+        report = validity(block, self.sie_features)
+        if report is not None:
+            set_validity_interception(block, report)
+            return EntryResult.EXIT
+        self._request[0] = storage.address + state_description
+        return _RESULTS[self.processor.run(self.time_slice)]
+
+    def stidp(self) -> int:
+        """CPU id as STIDP stores it (64 bits)."""
+        return self.processor.raw.cpu_id
+
+    def stck(self) -> int:
+        """The host's TOD clock (64 bits)."""
+        return self.processor.tod
+
+    def ptlb(self) -> None:
+        """Purge this processor's TLB of all entries, guests' included."""
+        self.processor.call("purge_all")
+
+    def ipte(self, page_table: int, address: int) -> None:
+        """Invalidate a page-table entry of the host's tables and its TLB entries everywhere."""
+        entry = page_table + (address >> 12 & 0xFF) * 8
+        value = int.from_bytes(self.storage.read(entry, 8), "big") | 0x400
+        self.storage.write(entry, value.to_bytes(8, "big"))
+        for processor in self.processor.complex.processors:
+            processor.call("purge_all")
+
+
+_RESULTS = {
+    Exit.SIE_DONE: EntryResult.EXIT,
+    Exit.SIE_HOST_FAULT: EntryResult.HOST_FAULT,
+    Exit.SIE_PREEMPTED: EntryResult.PREEMPTED,
+}
