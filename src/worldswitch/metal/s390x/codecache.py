@@ -110,6 +110,7 @@ class CodeCache(Struct):
     conditional_intercept_insn: u16
     bfp_insn: u16
     access_register_insn: u16
+    per_before_insn: u16
     per_insn: u16
     pages: u64
     """Host address of an array: head PageLink of each frame of storage."""

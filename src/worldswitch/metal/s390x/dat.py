@@ -23,9 +23,11 @@ from worldswitch.metal.s390x.mode import (
     CONTEXT_FETCH_OVERRIDE,
     CONTEXT_GUEST,
     CONTEXT_LOW_PROTECTION,
+    CONTEXT_PER_STORE,
     CONTEXT_STORE_OVERRIDE,
     INVALID_KEY,
 )
+from worldswitch.metal.s390x.per import per_store
 from worldswitch.metal.s390x.state import TLB_SIZE, Context, Cpu
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
@@ -249,6 +251,8 @@ def fill(cpu: Cpu, context: u64, address: u64, absolute: u64, write: bool, writa
     entry.addend = cpu.ram + frame - (address & PAGE)
     if c.flags & CONTEXT_FETCH_OVERRIDE != 0 and address < 4096 and c.key != 0:
         entry.read_key = INVALID_KEY
+    if c.flags & CONTEXT_PER_STORE != 0:
+        return
     if write and writable and peek_u64(cpu.code_map + (frame >> 9)) == 0:
         entry.write_key = key
 
@@ -293,6 +297,8 @@ def host_for_write(cpu: Cpu, space: u32, address: u64, count: u64) -> u64:
     code, absolute, writable = resolve(cpu, context, address, True)
     if code != 0:
         access_exception(cpu, context, address, code, True)
+    if cpu.contexts[context].flags & CONTEXT_PER_STORE != 0:
+        per_store(cpu, space, address, count, cpu.per_start)
     if peek_u64(cpu.code_map + ((absolute & PAGE) >> 9)) != 0:
         code_written(cpu, absolute, count)
     fill(cpu, context, address, absolute, True, writable)

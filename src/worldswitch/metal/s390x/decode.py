@@ -196,6 +196,11 @@ def decode_block(cpu: Cpu, pc: u64, host: u64) -> u64:
         limit = 1
     going = True
     crossing: u64 = 0
+    leading: u64 = 0
+    if cpu.mode & MODE_PER != 0:
+        leading = 1
+    if cpu.mode & MODE_ACCESS_REGISTER != 0:
+        leading += 1
     while going:
         first = bswap(peek_u16(host + (at - pc)))
         size = text_length(u8(first >> 8))
@@ -219,36 +224,40 @@ def decode_block(cpu: Cpu, pc: u64, host: u64) -> u64:
             if size > 4:
                 text = text | (u64(bswap(peek_u16(host + (at - pc) + 4))) << 16)
         rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
-        if cpu.mode & MODE_ACCESS_REGISTER != 0 and n == 0:
-            set_pseudo(cache, rec, cache.access_register_insn, pc)
-            rec.count = 0
-            n += 1
-            limit += 1
-            rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
+        if n == 0 and leading != 0:
+            # Records of the engine's own stand before the one instruction of such a block.
+            if cpu.mode & MODE_PER != 0:
+                set_pseudo(cache, rec, cache.per_before_insn, pc)
+                rec.r1 = u8(size)
+                rec.count = 0
+                n += 1
+                rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
+            if cpu.mode & MODE_ACCESS_REGISTER != 0:
+                set_pseudo(cache, rec, cache.access_register_insn, pc)
+                rec.count = 0
+                n += 1
+                rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
+            limit += leading
         kind = decode_record(cpu, rec, text, at, at)
         if kind & INSN_CONDITIONAL != 0:
             # A record of its own looks at the controls, then goes on to the instruction's.
             set_pseudo(cache, rec, cache.conditional_intercept_insn, at)
-            rec.count = u16(n + 1)
+            rec.count = u16(n + 1 - leading)
             n += 1
+            leading += 1
             rec = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
             kind = decode_record(cpu, rec, text, at, at)
         n += 1
-        rec.count = u16(n)
-        if cpu.mode & MODE_ACCESS_REGISTER != 0:
-            rec.count = 1
+        rec.count = u16(n - leading)
         at += size
         if kind & INSN_ENDS != 0 or n >= limit or at >= end:
             going = False
-    count = n
     last = Record.at(where + HEADER_SIZE + n * RECORD_SIZE)
     if cpu.mode & MODE_PER != 0:
         set_pseudo(cache, last, cache.per_insn, at & cpu.address_mask)
     else:
         set_pseudo(cache, last, cache.goto_insn, at & cpu.address_mask)
-    if cpu.mode & MODE_ACCESS_REGISTER != 0:
-        count = n - 1
-    last.count = u16(count)
+    last.count = u16(n - leading)
     block.records = n + 1
     block.text_size = at - pc
     block.second = crossing
@@ -290,7 +299,8 @@ def find_block(cpu: Cpu, pc: u64) -> u64:
         where = block.hash_next
     if found == 0:
         found = decode_block(cpu, pc, host)
-    if found != 0:
+    if found != 0 and cpu.mode & MODE_PER == 0:
+        # With PER on every branch comes this way: it may be an event.
         jump = cpu.jumps[(pc >> 1) & (JUMP_CACHE_SIZE - 1)]
         jump.pc = pc
         jump.tag = cpu.tag

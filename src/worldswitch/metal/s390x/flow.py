@@ -29,6 +29,7 @@ from worldswitch.metal.s390x.leave import (
     program,
 )
 from worldswitch.metal.s390x.mode import MODE_PER
+from worldswitch.metal.s390x.per import per_branch, per_fetch
 from worldswitch.metal.s390x.sie.block import ICPT_KSS, ICPT_NONE, ICPT_WAIT
 from worldswitch.metal.s390x.sie.entry import enter_guest
 from worldswitch.metal.s390x.sie.exits import VALIDITY_PREFIX, leave_guest, leave_invalid
@@ -36,6 +37,7 @@ from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
 from worldswitch.metal.s390x.timers import instructions, refill
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
+PER_EVENT = int(ProgramCode.PER_EVENT)
 NO_TAG = 0xFFFF_FFFF_FFFF_FFFF
 ROUNDS = 64
 """Interruptions in a row without an instruction between them: more are a loop."""
@@ -73,6 +75,14 @@ def resume(cpu: Cpu) -> u64:
     rounds: u64 = 0
     while rounds < ROUNDS:
         rounds += 1
+        if cpu.per_code != 0:
+            try:
+                cpu.fault_code = PER_EVENT
+                program_interruption_at(cpu, u64(cpu.per_length), cpu.psw_addr)
+            except Leave:
+                if not back_in_host(cpu):
+                    return 0
+            continue
         if cpu.check != 0:
             cpu.check = 0
             try:
@@ -148,6 +158,7 @@ def leave(cpu: Cpu, rec: Record) -> u64:
         return 0
     if cpu.leave == LEAVE_RETRY:
         cpu.psw_addr = rec.pc
+        cpu.per_code = 0
         return 0
     try:
         if cpu.leave == LEAVE_PROGRAM:
@@ -185,6 +196,8 @@ def jump(cpu: Cpu, rec: Record, target: u64) -> u64:
 @typed(inline=False)
 def slow_jump(cpu: Cpu, target: u64) -> u64:
     """Continue at `target`, looked up."""
+    if cpu.mode & MODE_PER != 0:
+        per_branch(cpu, cpu.breaking, target)
     cpu.psw_addr = target
     return resume(cpu)
 
@@ -204,6 +217,8 @@ def taken(cpu: Cpu, rec: Record) -> u64:
 def slow_taken(cpu: Cpu, rec: Record) -> u64:
     """Look the target up, and link it if that stays right as long as this record exists."""
     target = u64(rec.imm2) & cpu.address_mask
+    if cpu.mode & MODE_PER != 0:
+        per_branch(cpu, rec.pc, target)
     cpu.psw_addr = target
     entry = cpu.jumps[(target >> 1) & (JUMP_CACHE_SIZE - 1)]
     if cpu.budget > 0 and entry.pc == target and entry.tag == cpu.tag:
@@ -294,6 +309,17 @@ def access_register(cpu: Cpu, rec: Record) -> u64:
     following = Record.at(address_of(rec) + RECORD_SIZE)
     set_operand_spaces(cpu, following)
     return address_of(following)
+
+
+@typed(inline=False)
+def per_before(cpu: Cpu, rec: Record) -> u64:
+    """With PER on, before an instruction: is fetching it an event? ref: PoP 4."""
+    cpu.per_length = rec.r1
+    cpu.per_start = rec.pc
+    if per_fetch(cpu, rec.pc):
+        cpu.psw_addr = rec.pc
+        return resume(cpu)
+    return address_of(rec) + RECORD_SIZE
 
 
 @typed(inline=False)

@@ -46,6 +46,7 @@ from worldswitch.metal.s390x.pending import (
     machine_check_enabled,
 )
 from worldswitch.metal.s390x.psw import PENDING_EARLY, assemble_psw_mask, load_psw
+from worldswitch.metal.s390x.sie.area import take_call
 from worldswitch.metal.s390x.sie.events import guest_events
 from worldswitch.metal.s390x.sie.program import intercept_program
 from worldswitch.metal.s390x.state import Cpu, Record
@@ -352,7 +353,11 @@ def deliver_pending(cpu: Cpu) -> bool:
     if cpu.in_sie != 0:
         own = guest_events(cpu)
         if own != 0:
+            hosts = cpu.pending
             deliver_external(cpu, own)
+            cpu.pending = cpu.pending | (hosts & PENDING_EXTERNAL_CALL)
+            if own == PENDING_EXTERNAL_CALL:
+                take_call(cpu)
         return own != 0
     if machine_check_enabled(cpu):
         machine_check_interruption(cpu, cpu.mchk_code, cpu.mchk_damage_code, cpu.mchk_address)

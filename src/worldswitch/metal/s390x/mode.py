@@ -32,6 +32,9 @@ CONTEXT_STORE_OVERRIDE = 8
 CONTEXT_EDAT = 16
 """Enhanced DAT (CR0 bit 40)."""
 
+CONTEXT_PER_STORE = 32
+"""Stores may be PER events: each takes the slow path."""
+
 MODE_PROBLEM = 1
 MODE_SIE = 2
 MODE_ACCESS_REGISTER = 4
@@ -47,6 +50,8 @@ CR0_LOW_PROTECTION = 1 << 28
 CR0_FETCH_OVERRIDE = 1 << 25
 CR0_STORE_OVERRIDE = 1 << 24
 CR0_EDAT = 1 << 23
+CR9_STORE = 1 << 29
+"""Storage-alteration event mask (CR9 bit 34)."""
 CR0_AFP = 1 << 18
 CR0_VECTOR = 1 << 17
 ASCE_PRIVATE = 0x100
@@ -113,12 +118,27 @@ def context_id(cpu: Cpu, asce: u64, dat: u8, space: u8, key: u8, flags: u8) -> u
     return i
 
 
+@typed(inline=True)
+def per_stores(cpu: Cpu) -> bool:
+    """Whether storage-alteration events are looked for."""
+    return cpu.psw_mask & PswMask.PER != 0 and cpu.cr[9] & CR9_STORE != 0
+
+
+@typed(inline=True)
+def context_state(cpu: Cpu) -> u64:
+    """What the contexts take from the PSW: its key, and whether stores may be PER events."""
+    key = (cpu.psw_mask >> 48) & 0xF0
+    return key | 1 if per_stores(cpu) else key
+
+
 @typed
 def virtual_context(cpu: Cpu, asce: u64, space: u8, key: u8) -> u64:
     """Context id of a virtual address space with the current control register 0."""
     flags: u8 = 0
     if cpu.in_sie != 0:
         flags = CONTEXT_GUEST
+    if per_stores(cpu):
+        flags = flags | CONTEXT_PER_STORE
     if cpu.cr[0] & CR0_EDAT != 0:
         flags = flags | CONTEXT_EDAT
     if cpu.cr[0] & CR0_STORE_OVERRIDE != 0:
@@ -152,10 +172,12 @@ def controls_changed(cpu: Cpu) -> None:
             flags = flags | CONTEXT_LOW_PROTECTION
         if cpu.cr[0] & CR0_FETCH_OVERRIDE != 0:
             flags = flags | CONTEXT_FETCH_OVERRIDE
+        if per_stores(cpu):
+            flags = flags | CONTEXT_PER_STORE
         cpu.ctx[REAL] = context_id(cpu, 0, 0, 0, key, flags)
         again = before != cpu.jump_generation
         before = cpu.jump_generation
-    cpu.context_key = u64(key)
+    cpu.context_key = context_state(cpu)
     select(cpu)
 
 
@@ -205,7 +227,7 @@ def retag(cpu: Cpu) -> None:
 @typed(inline=False)
 def mode_changed(cpu: Cpu) -> None:
     """Bring contexts, mode and tag up to date with a new PSW."""
-    if (cpu.psw_mask >> 48) & 0xF0 != cpu.context_key:
+    if context_state(cpu) != cpu.context_key:
         controls_changed(cpu)
     else:
         select(cpu)

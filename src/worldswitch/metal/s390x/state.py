@@ -141,6 +141,11 @@ class Cpu(Struct):
     check: u8
     """1: something may be pending that the next block boundary has to look at."""
     per_code: u16
+    """PER events noted for the instruction that is executed; 0 if none."""
+    per_length: u8
+    """Length of that instruction."""
+    per_start: u64
+    """Its address."""
     per_atmid: u8
     per_access_id: u8
     per_address: u64
@@ -217,7 +222,7 @@ class Cpu(Struct):
     """Facility list as STFLE stores it, host-order doublewords."""
     next_context: u64
     context_key: u64
-    """PSW key (left four of eight bits) that the contexts in `ctx` were made for."""
+    """What of the PSW the contexts in `ctx` were made for (`context_state`)."""
     mode: u64
     """Mode bits that change decoding (MODE_* of mode.py)."""
     contexts: Array[Context, MAX_CONTEXTS]

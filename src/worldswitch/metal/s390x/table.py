@@ -40,6 +40,7 @@ PSEUDO: dict[str, Typed[Any, Any]] = {
     "conditional_intercept": intercept_conditionally,
     "bfp": flow.bfp_disabled,
     "access_register": flow.access_register,
+    "per_before": flow.per_before,
     "per": flow.goto_next,
 }
 """Records of the engine's own: `CodeCache.<name>_insn` holds each one's index."""

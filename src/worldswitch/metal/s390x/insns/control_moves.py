@@ -5,9 +5,10 @@ ref: PoP 10 Control Instructions.
 
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.program import ProgramCode
-from worldswitch.engine import Typed, typed, u8, u32, u64
+from worldswitch.arch.s390x.sie_controls import Eca
+from worldswitch.engine import Leave, Typed, typed, u8, u32, u64
 from worldswitch.metal.s390x.dat import translate_quiet
-from worldswitch.metal.s390x.insn import insn
+from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import (
     AS_ACCESS_REGISTER,
     AS_HOME,
@@ -22,8 +23,10 @@ from worldswitch.metal.s390x.insns.control_checks import (
     special_operation,
     use_keys,
 )
-from worldswitch.metal.s390x.leave import program, specification
+from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, program, specification
 from worldswitch.metal.s390x.psw import PSW_DAT, PSW_EA
+from worldswitch.metal.s390x.sie.block import ICPT_PARTEXEC
+from worldswitch.metal.s390x.sie.exits import intercept_with
 from worldswitch.metal.s390x.state import (
     HOME,
     OP1,
@@ -33,6 +36,7 @@ from worldswitch.metal.s390x.state import (
     SCRATCH2,
     SECONDARY,
     Cpu,
+    Record,
 )
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
@@ -190,9 +194,9 @@ MVPG_SECOND_KEY = 0x400
 MVPG_CONDITION_CODE = 0x100
 
 
-@insn("MVPG", "B254", "RRE", ref="PoP 10 MOVE PAGE", access_registers=("r1", "r2"))
-def mvpg(cpu: Cpu, r1: u8, r2: u8) -> None:
-    """Move a page; an invalid page-table entry is condition code 1 or 2 if asked for."""
+@typed(leaves=True, inline=False)
+def move_page(cpu: Cpu, r1: u8, r2: u8) -> None:
+    """MOVE PAGE. An invalid page-table entry is condition code 1 or 2 if asked for."""
     options = cpu.gr[0]
     either = options & (MVPG_FIRST_KEY | MVPG_SECOND_KEY)
     if options & 0xF000 != 0 or either == MVPG_FIRST_KEY | MVPG_SECOND_KEY:
@@ -222,3 +226,18 @@ def mvpg(cpu: Cpu, r1: u8, r2: u8) -> None:
     copy_across(cpu, SCRATCH1, to, SCRATCH2, source, 4096)
     cpu.op_access_id = 0
     cpu.cc = 0
+
+
+@insn("MVPG", "B254", "RRE", ref="PoP 10 MOVE PAGE", access_registers=("r1", "r2"),
+      intercept=Intercept("eca", int(Eca.MVPGI), when=False))  # fmt: skip
+def mvpg(cpu: Cpu, rec: Record, r1: u8, r2: u8) -> None:
+    """Move a page.
+
+    A guest's page that the host has not mapped is partial execution if the guest's DAT is off.
+    """
+    try:
+        move_page(cpu, r1, r2)
+    except Leave:
+        if cpu.leave == LEAVE_HOST_FAULT and cpu.psw_mask & PSW_DAT == 0:
+            intercept_with(cpu, rec, ICPT_PARTEXEC)
+        raise Leave

@@ -5,12 +5,13 @@ ref: PoP 4 Signal-Processor Orders.
 
 from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
 from worldswitch.engine import typed, u8, u32, u64
-from worldswitch.metal.s390x.insn import ALWAYS, insn
+from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.leave import Exit, exit_to_machine
 from worldswitch.metal.s390x.mode import AddressPointer
 from worldswitch.metal.s390x.pending import PENDING_EMERGENCY_SIGNAL, PENDING_EXTERNAL_CALL
 from worldswitch.metal.s390x.regs import set_low
-from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.s390x.sie.area import ECA_SIGPI, interpret_sigp
+from worldswitch.metal.s390x.state import Cpu, Record
 
 SENSE = int(SigpOrder.SENSE)
 EXTERNAL_CALL = int(SigpOrder.EXTERNAL_CALL)
@@ -66,11 +67,14 @@ def is_quick(order: u64) -> bool:
 
 
 @insn("SIGP", "AE", "RS_a", ref="PoP 10 SIGNAL PROCESSOR", privileged=True, control=True,
-      intercept=ALWAYS)  # fmt: skip
-def sigp(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+      intercept=Intercept("eca", ECA_SIGPI, when=False))  # fmt: skip
+def sigp(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
     """Signal the processor in R3; the parameter is in the odd one of R1 and R1 + 1."""
     order = addr2 & 0xFF
     address = cpu.gr[r3] & 0xFFFF
+    if cpu.in_sie != 0:
+        interpret_sigp(cpu, rec, r1, order, address)
+        return
     if is_quick(order) and address < cpu.cpu_count:
         target = Cpu.at(AddressPointer.at(cpu.machine_cpus + address * 8).cpu)
         status = signal(cpu, target, order)

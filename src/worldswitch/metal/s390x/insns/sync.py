@@ -1,6 +1,7 @@
 """Compare-and-swap, calls to the supervisor, clocks, conversions. ref: PoP chapter 7."""
 
 from worldswitch.arch.s390x.program import ProgramCode
+from worldswitch.arch.s390x.sie_controls import Ictl
 from worldswitch.arch.s390x.state_description import FAC_ORIGIN
 from worldswitch.engine import Leave, i32, i64, typed, u8, u16, u32, u64, u128
 from worldswitch.metal.s390x.insn import Intercept, insn
@@ -23,8 +24,13 @@ from worldswitch.metal.s390x.memory import (
     store_u128,
 )
 from worldswitch.metal.s390x.regs import low, set_low
-from worldswitch.metal.s390x.state import OP1, OP2, Cpu
+from worldswitch.metal.s390x.sie.exits import check_svc, intercept_failed_swap
+from worldswitch.metal.s390x.state import OP1, OP2, Cpu, Record
 from worldswitch.metal.s390x.timers import tod_now
+
+CS_CC1 = int(Ictl.CS_CC1)
+CDS_CC1 = int(Ictl.CDS_CC1)
+TS_CC1 = int(Ictl.TS_CC1)
 
 
 def _compare_and_swap() -> None:
@@ -37,7 +43,7 @@ def _compare_and_swap() -> None:
         kind = u64 if wide else u32
 
         @insn(mnemonic, opcode, format, ref="PoP 7 COMPARE AND SWAP")
-        def swap(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+        def swap(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
             """Storage := R3 if it equals R1; otherwise R1 := storage."""
             if addr2 & aligned != 0:
                 specification(cpu)
@@ -52,11 +58,12 @@ def _compare_and_swap() -> None:
                 else:
                     set_low(cpu, r1, u32(old))
                 cpu.cc = 1
+                intercept_failed_swap(cpu, rec, CS_CC1)
 
     for mnemonic, opcode, format in (("CDS", "BB", "RS_a"), ("CDSY", "EB31", "RSY_a")):
 
         @insn(mnemonic, opcode, format, ref="PoP 7 COMPARE DOUBLE AND SWAP")
-        def double(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+        def double(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
             """As CS with the low words of register pairs."""
             if (r1 | r3) & 1 != 0 or addr2 & 7 != 0:
                 specification(cpu)
@@ -68,9 +75,10 @@ def _compare_and_swap() -> None:
                 check_write(cpu, OP2, addr2, 1)
                 set_pair(cpu, r1, old)
                 cpu.cc = 1
+                intercept_failed_swap(cpu, rec, CDS_CC1)
 
     @insn("CDSG", "EB3E", "RSY_a", ref="PoP 7 COMPARE DOUBLE AND SWAP")
-    def cdsg(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+    def cdsg(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
         """As CS with register pairs and a quadword."""
         if (r1 | r3) & 1 != 0 or addr2 & 15 != 0:
             specification(cpu)
@@ -83,6 +91,7 @@ def _compare_and_swap() -> None:
             cpu.gr[r1] = u64(old >> 64)
             cpu.gr[r1 + 1] = u64(old)
             cpu.cc = 1
+            intercept_failed_swap(cpu, rec, CDS_CC1)
 
 
 _compare_and_swap()
@@ -115,16 +124,20 @@ _load_pair_disjoint()
 
 
 @insn("TS", "93", "RS_a", ref="PoP 7 TEST AND SET")
-def ts(cpu: Cpu, addr2: u64) -> None:
+def ts(cpu: Cpu, rec: Record, addr2: u64) -> None:
     """The leftmost bit of the byte becomes the condition code, the byte all ones."""
     old = fetch_u8(cpu, OP2, addr2)
     store_u8(cpu, OP2, addr2, u8(0xFF))
     cpu.cc = u64(old >> 7)
+    if cpu.cc == 1:
+        intercept_failed_swap(cpu, rec, TS_CC1)
 
 
 @insn("SVC", "0A", "I", ref="PoP 7 SUPERVISOR CALL", ends=True)
-def svc(cpu: Cpu, i1: i64) -> None:
+def svc(cpu: Cpu, rec: Record, i1: i64) -> None:
     """Supervisor-call interruption."""
+    if cpu.in_sie != 0:
+        check_svc(cpu, rec, u32(i1))
     cpu.leave = LEAVE_SVC
     cpu.fault_code = u16(i1)
     raise Leave

@@ -6,10 +6,12 @@ from worldswitch.engine import Leave, bswap, i64, peek_u64, poke_u16, poke_u32, 
 from worldswitch.metal.s390x.dat import lowcore_host
 from worldswitch.metal.s390x.leave import LEAVE_INTERCEPT
 from worldswitch.metal.s390x.pending import (
+    CALL_MASK,
     COMPARATOR_MASK,
     PENDING_CLOCK_COMPARATOR,
     PENDING_CPU_TIMER,
     PENDING_EXTERNAL,
+    PENDING_EXTERNAL_CALL,
     PENDING_IO,
     PENDING_MACHINE_CHECK,
     PENDING_RESTART,
@@ -18,6 +20,7 @@ from worldswitch.metal.s390x.pending import (
     timers_due,
 )
 from worldswitch.metal.s390x.psw import PSW_EXT, PSW_IO, PSW_MCHECK
+from worldswitch.metal.s390x.sie.area import pending_call, take_call
 from worldswitch.metal.s390x.sie.block import (
     CPUFLAGS,
     ECA,
@@ -41,6 +44,7 @@ EIC = offset("eic")
 EIPARAMS = offset("eiparams")
 EXTCPUADDR = offset("extcpuaddr")
 CLOCK_COMPARATOR = int(ExternalCode.CLOCK_COMPARATOR)
+EXTERNAL_CALL = int(ExternalCode.EXTERNAL_CALL)
 CPU_TIMER = int(ExternalCode.CPU_TIMER)
 EXT_NEW_PSW = Lowcore.offset_of("ext_new_psw")
 
@@ -80,7 +84,7 @@ def leave_for_host(cpu: Cpu) -> None:
 
 @typed(inline=False)
 def guest_external(cpu: Cpu) -> u64:
-    """The guest's own external conditions that are enabled: clock comparator and CPU timer."""
+    """The guest's own external conditions that are enabled: external call and timers."""
     if cpu.psw_mask & PSW_EXT == 0:
         return 0
     allowed: u64 = 0
@@ -88,16 +92,22 @@ def guest_external(cpu: Cpu) -> u64:
         allowed = PENDING_CLOCK_COMPARATOR
     if cpu.cr[0] & TIMER_MASK != 0:
         allowed = allowed | PENDING_CPU_TIMER
-    if allowed == 0:
-        return 0
-    return timers_due(cpu) & allowed
+    found: u64 = 0
+    if cpu.cr[0] & CALL_MASK != 0:
+        call = pending_call(cpu)
+        if call != 0:
+            cpu.ext_call = u16(call & 0xFF)
+            found = PENDING_EXTERNAL_CALL
+    if allowed != 0:
+        found = found | (timers_due(cpu) & allowed)
+    return found
 
 
 @typed(leaves=True, inline=False)
-def intercept_external(cpu: Cpu, code: u16) -> None:
+def intercept_external(cpu: Cpu, code: u16, source: u16) -> None:
     """Leave with an external-interruption interception."""
     poke_u32(cpu.sie_block + EIPARAMS, 0)
-    poke_u16(cpu.sie_block + EXTCPUADDR, 0)
+    poke_u16(cpu.sie_block + EXTCPUADDR, bswap(source))
     poke_u16(cpu.sie_block + EIC, bswap(code))
     intercept_plain(cpu, ICPT_EXTINT)
 
@@ -116,12 +126,18 @@ def guest_events(cpu: Cpu) -> u64:
     external = guest_external(cpu)
     if external != 0:
         code: u16 = CPU_TIMER
-        if external & PENDING_CLOCK_COMPARATOR != 0:
+        source: u16 = 0
+        if external & PENDING_EXTERNAL_CALL != 0:
+            code = EXTERNAL_CALL
+            source = cpu.ext_call
+        elif external & PENDING_CLOCK_COMPARATOR != 0:
             code = CLOCK_COMPARATOR
         new_mask = bswap(peek_u64(lowcore_host(cpu, EXT_NEW_PSW)))
         conditional = sd_u32(cpu, ECA) & ECA_CEI != 0
         if not conditional or flags & STAT_EXT_INT != 0 or new_mask & PSW_EXT != 0:
-            intercept_external(cpu, code)
+            if code == EXTERNAL_CALL:
+                take_call(cpu)
+            intercept_external(cpu, code, source)
         return external & (0 - external)
     if flags & STAT_EXT_INT != 0 and cpu.psw_mask & PSW_EXT != 0:
         intercept_plain(cpu, ICPT_EXTREQ)

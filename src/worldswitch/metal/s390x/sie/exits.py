@@ -4,7 +4,7 @@ ref: SIE interception codes.
 """
 
 from worldswitch.arch.s390x.psw import CC_SHIFT
-from worldswitch.arch.s390x.sie_controls import IcptStatus
+from worldswitch.arch.s390x.sie_controls import IcptStatus, Svcc
 from worldswitch.engine import (
     Leave,
     address_of,
@@ -26,11 +26,15 @@ from worldswitch.metal.s390x.mode import controls_changed
 from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
 from worldswitch.metal.s390x.sie.block import (
     ICPT_INST,
+    ICPT_INSTPROGI,
     ICPT_NONE,
     ICPT_VALIDITY,
+    ICTL,
     offset,
+    sd_u32,
     set_sd_u64,
 )
+from worldswitch.metal.s390x.sie.program import PER_EVENT, note_program
 from worldswitch.metal.s390x.state import Cpu, Record
 from worldswitch.metal.s390x.timers import tod_now
 
@@ -48,6 +52,11 @@ CKC = offset("ckc")
 TODPR = offset("todpr")
 GBEA = offset("gbea")
 PP = offset("pp")
+SVCC = offset("svcc")
+SVC_ALL = int(Svcc.ALL)
+SVC_FIRST = int(Svcc.FIRST)
+SVC_SECOND = int(Svcc.SECOND)
+SVC_THIRD = int(Svcc.THIRD)
 STATUS_EXECUTE = int(IcptStatus.EXECUTE)
 STATUS_PER_FETCH = int(IcptStatus.PER_IFETCH)
 PER_FETCH = 0x40
@@ -69,6 +78,34 @@ def intercept_with(cpu: Cpu, rec: Record, code: u64) -> None:
         cpu.sie_status = cpu.sie_status | STATUS_PER_FETCH
     cpu.leave = LEAVE_INTERCEPT
     raise Leave
+
+
+@typed(leaves=True, inline=False)
+def intercept_failed_swap(cpu: Cpu, rec: Record, control: u32) -> None:
+    """In SIE, leave behind an interlocked update that ended with condition code 1, if asked for.
+
+    A PER event of the same instruction makes it an instruction-and-program interception.
+    """
+    if cpu.in_sie != 0 and sd_u32(cpu, ICTL) & control != 0:
+        if cpu.per_code != 0:
+            note_program(cpu, PER_EVENT, u64(rec.ilen))
+            intercept_with(cpu, rec, ICPT_INSTPROGI)
+        intercept_with(cpu, rec, ICPT_INST)
+
+
+@typed(leaves=True, inline=False)
+def check_svc(cpu: Cpu, rec: Record, number: u32) -> None:
+    """Leave at a SUPERVISOR CALL that the controls name. ref: XA-IE SVC Controls."""
+    controls = sd_u32(cpu, SVCC)
+    asked = controls & SVC_ALL != 0
+    if controls & SVC_FIRST != 0 and (controls >> 16) & 0xFF == number:
+        asked = True
+    if controls & SVC_SECOND != 0 and (controls >> 8) & 0xFF == number:
+        asked = True
+    if controls & SVC_THIRD != 0 and controls & 0xFF == number:
+        asked = True
+    if asked:
+        intercept_with(cpu, rec, ICPT_INST)
 
 
 @typed(leaves=True, inline=False)

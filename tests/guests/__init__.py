@@ -1,0 +1,1 @@
+"""Guest programs in assembly, and what runs them in tests."""
