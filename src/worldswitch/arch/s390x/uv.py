@@ -284,3 +284,24 @@ BLOCKS: dict[UvCommand, type[ControlBlock]] = {
     UvCommand.SHARE: Share,
     UvCommand.UNSHARE: Share,
 }
+
+
+SE_HEADER_MAGIC = 0x4942_4D53_6563_4578  # "IBMSecEx" in ASCII
+
+
+@control_block(size=0x80, byteorder="big", ref="UV set configuration parameters")
+class SecureExecutionHeader(ControlBlock):
+    """What SET_CONFIGURATION_PARAMETERS learns of an image.
+
+    IMPDEF: of the real header only the magic and the initial PSW are here. The real one carries
+    the image key encrypted for the machine; no machine key is modelled, so it stands in clear.
+    """
+
+    magic: u64 = at(0x00, ref="UV set configuration parameters")
+    version: u32 = at(0x08, ref="UV set configuration parameters")
+    length: u32 = at(0x0C, ref="UV set configuration parameters")
+    pages: u64 = at(0x10, ref="UV set configuration parameters", doc="pages to unpack")
+    key: bytes = at(0x18, size=32, ref="UV set configuration parameters", doc="image key")
+    digest: bytes = at(0x38, size=32, ref="UV set configuration parameters", doc="of the pages")
+    psw_mask: u64 = at(0x58, ref="UV set configuration parameters", doc="initial PSW")
+    psw_addr: u64 = at(0x60, ref="UV set configuration parameters")

@@ -86,17 +86,65 @@ def guest_to_host(cpu: Cpu, absolute: u64, write: bool) -> tuple[u16, u64]:
     A host exception comes back with HOST_FAULT_FLAG; the host address is then in
     `cpu.host_fault_address`.
     """
-    if absolute > cpu.msl:
-        return u16(ProgramCode.ADDRESSING), u64(0)
     address = absolute + cpu.mso
+    if address > cpu.msl or address < absolute:
+        return u16(ProgramCode.ADDRESSING), u64(0)
     code, host, protected = walk(cpu, cpu.host_asce, address, True, False, cpu.host_prefix)
     if code == 0 and protected and write:
         code = u16(ProgramCode.PROTECTION)
+    host = real_to_absolute(host, cpu.host_prefix)
+    if code == 0 and cpu.secure_owner != 0:
+        code = secure_code(cpu, absolute, host)
     if code != 0:
         cpu.host_fault_address = address
         cpu.host_fault_store = 1 if write else 0
         return code | HOST_FAULT_FLAG, u64(0)
-    return u16(0), real_to_absolute(host, cpu.host_prefix)
+    return u16(0), host
+
+
+SECURE_SHARED = 0x8000
+"""Added to a frame's owner if the guest shares the frame with the host."""
+SECURE_ACCESS = int(ProgramCode.SECURE_STORAGE_ACCESS)
+NON_SECURE_ACCESS = int(ProgramCode.NON_SECURE_STORAGE_ACCESS)
+SECURE_VIOLATION = int(ProgramCode.SECURE_STORAGE_VIOLATION)
+
+
+class HalfwordInMemory(Struct):
+    """A halfword in this process's memory."""
+
+    value: u16
+
+
+class WordInMemory(Struct):
+    """A word in this process's memory."""
+
+    value: u32
+
+
+@typed(inline=False)
+def frame_owner(cpu: Cpu, host: u64) -> u16:
+    """Who owns the frame of a host absolute address; 0 for nobody. ref: UV secure storage."""
+    if cpu.secure_owner == 0 or host >= cpu.ram_size:
+        return 0
+    return HalfwordInMemory.at(cpu.secure_owner + (host >> 12) * 2).value
+
+
+@typed(inline=False)
+def secure_code(cpu: Cpu, absolute: u64, host: u64) -> u16:
+    """The host's program code, or 0, for a guest's access to a frame that may be secure."""
+    owner = frame_owner(cpu, host)
+    if cpu.sie_protected == 0:
+        if owner != 0 and owner & SECURE_SHARED == 0:
+            return SECURE_ACCESS
+        return 0
+    if owner == 0:
+        return NON_SECURE_ACCESS
+    if owner & 0x7FFF != cpu.sie_config:
+        return SECURE_VIOLATION
+    if host < cpu.ram_size:
+        if u64(WordInMemory.at(cpu.secure_guest + (host >> 12) * 4).value) != absolute >> 12:
+            return SECURE_VIOLATION
+    return 0
 
 
 @typed(inline=False)
@@ -226,6 +274,10 @@ def resolve(cpu: Cpu, context: u64, address: u64, write: bool) -> tuple[u16, u64
         writable = writable and write
     if absolute >= cpu.ram_size:
         return u16(ProgramCode.ADDRESSING), u64(0), False
+    if not guest and cpu.secure_owner != 0:
+        owner = frame_owner(cpu, absolute)
+        if owner != 0 and owner & SECURE_SHARED == 0:
+            return SECURE_ACCESS, u64(0), False
     frame_key = Byte.at(cpu.keys + (absolute >> 12))
     key = frame_key.value
     if not key_allows(cpu, c, key, address, write):

@@ -33,6 +33,7 @@ from worldswitch.metal.s390x.mode import (
     MODE_AFP,
     MODE_PER,
     MODE_PROBLEM,
+    MODE_PROTECTED,
     MODE_SIE,
 )
 from worldswitch.metal.s390x.state import INSN, JUMP_CACHE_SIZE, Cpu, Record
@@ -142,7 +143,7 @@ def decode_record(cpu: Cpu, rec: Record, text: u64, pc: u64, base: u64) -> u64:
         index = u64(cache.privileged_insn)
         kind = INSN_ENDS
         rec.flags = 0
-    elif cpu.mode & MODE_SIE != 0 and info.intercept != 0:
+    elif cpu.mode & (MODE_SIE | MODE_PROTECTED) == MODE_SIE and info.intercept != 0:
         if info.intercept == 1:
             index = u64(cache.intercept_insn)
             kind = INSN_ENDS

@@ -8,6 +8,7 @@ from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave, address_of, i64, likely, typed, u32, u64
 from worldswitch.metal.s390x.access import set_operand_spaces
 from worldswitch.metal.s390x.codecache import HEADER_SIZE, RECORD_SIZE, Block
+from worldswitch.metal.s390x.dat import real_to_absolute, walk
 from worldswitch.metal.s390x.decode import RECORD_CONTROL, RECORD_EXECUTED, cached, find_block
 from worldswitch.metal.s390x.interrupts import (
     deliver_pending,
@@ -30,9 +31,9 @@ from worldswitch.metal.s390x.leave import (
 )
 from worldswitch.metal.s390x.mode import MODE_PER
 from worldswitch.metal.s390x.per import per_branch, per_fetch
-from worldswitch.metal.s390x.sie.block import ICPT_KSS, ICPT_NONE, ICPT_WAIT
-from worldswitch.metal.s390x.sie.entry import enter_guest
-from worldswitch.metal.s390x.sie.exits import VALIDITY_PREFIX, leave_guest, leave_invalid
+from worldswitch.metal.s390x.sie.block import ICPT_KSS, ICPT_NONE, ICPT_PV_INSTR, ICPT_WAIT
+from worldswitch.metal.s390x.sie.entry import enter_guest, refuse_guest
+from worldswitch.metal.s390x.sie.exits import leave_guest, note_instruction
 from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
 from worldswitch.metal.s390x.timers import instructions, refill
 
@@ -98,7 +99,7 @@ def resume(cpu: Cpu) -> u64:
                 continue
         if cpu.sie_request != 0:
             if not enter_guest(cpu):
-                if not leave_invalid(cpu, VALIDITY_PREFIX):
+                if not refuse_guest(cpu):
                     return 0
             continue
         if cpu.running != 1:
@@ -155,11 +156,17 @@ def leave(cpu: Cpu, rec: Record) -> u64:
         cpu.budget -= i64(rec.count)
         cpu.psw_addr = (rec.pc + u64(rec.ilen)) & cpu.address_mask
     if cpu.leave == LEAVE_EXIT:
-        return 0
+        if cpu.in_sie == 0:
+            return 0
+        # Only a protected guest gets this far: for others such instructions are intercepted.
+        note_instruction(cpu, rec, ICPT_PV_INSTR)
+        cpu.sie_reason = cpu.exit_reason
+        return left_guest(cpu, rec)
     if cpu.leave == LEAVE_RETRY:
         cpu.psw_addr = rec.pc
         cpu.per_code = 0
-        return 0
+        cpu.check = 1
+        return resume(cpu)
     try:
         if cpu.leave == LEAVE_PROGRAM:
             program_interruption(cpu, rec)
@@ -329,3 +336,14 @@ def take_program(cpu: Cpu, ilc: u64, address: u64) -> None:
         program_interruption_at(cpu, ilc, address)
     except Leave:
         cpu.check = 1
+
+
+@typed(inline=False)
+def translate_host(cpu: Cpu, asce: u64, address: u64) -> None:
+    """For Python: `exit_args` become (program code or 0, absolute address) by a space of the host.
+
+    ref: PoP 3 Translation Process
+    """
+    code, real, _protected = walk(cpu, asce, address, True, False, cpu.prefix)
+    cpu.exit_args[0] = u64(code)
+    cpu.exit_args[1] = real_to_absolute(real, cpu.prefix)

@@ -9,10 +9,13 @@ from worldswitch.arch.s390x.validity import set_validity_interception, validity
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.processor import Processor
+from worldswitch.metal.s390x.secure_cpu import SecureEntry
 from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.s390x.ultravisor import ultravisor_of
 
 TIME_SLICE = 1_000_000
 STATE_DESCRIPTION = 512
+PAGE = 4096
 
 
 class _Even:
@@ -68,8 +71,11 @@ class Host:
         self._fpc = _array(processor, "fpc", ctypes.c_uint32, 1)
         self._request = _array(processor, "sie_request", ctypes.c_uint64, 1)
         self.facilities = processor.complex.model.facilities
-        self.sie_features = SieHost.of(processor.complex.model, storage_limit=self.storage.size)
+        self.sie_features = SieHost.of(
+            processor.complex.model, storage_limit=self.storage.size, protected=True
+        )
         self.time_slice = TIME_SLICE
+        self._secure = SecureEntry(ultravisor_of(processor.complex), processor)
         raw = processor.raw
         raw.running = 1
         raw.sie_native = 0
@@ -113,8 +119,26 @@ class Host:
         if report is not None:
             set_validity_interception(block, report)
             return EntryResult.EXIT
+        if block.sdf:
+            return self._sie_protected(block, state_description)
         self._request[0] = storage.address + state_description
         return _RESULTS[self.processor.run(self.time_slice)]
+
+    def _sie_protected(self, block: StateDescription, where: int) -> EntryResult:
+        """SIE with a protected guest: the Ultravisor stands between it and the host."""
+        if where % PAGE:
+            raise ValueError(f"a protected guest's state description cannot be at {where:#x}")
+        while True:
+            if not self._secure.enter(block, where):
+                return EntryResult.EXIT
+            self._request[0] = self.storage.address + where
+            result = _RESULTS[self.processor.run(self.time_slice)]
+            if result is not EntryResult.EXIT or self._secure.leave(block, where):
+                return result
+
+    def uvc(self, control_block: int) -> int:
+        """Ultravisor call with the control block at an absolute address; the condition code."""
+        return self._secure.ultravisor.call(control_block)
 
     def stidp(self) -> int:
         """CPU id as STIDP stores it (64 bits)."""

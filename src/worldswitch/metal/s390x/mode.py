@@ -41,6 +41,7 @@ MODE_ACCESS_REGISTER = 4
 MODE_PER = 8
 MODE_AFP = 16
 MODE_VECTOR = 32
+MODE_PROTECTED = 64
 
 AS_SHIFT = 46
 AS_ACCESS_REGISTER = 1
@@ -210,6 +211,8 @@ def select(cpu: Cpu) -> None:
         mode = mode | MODE_PER
     if cpu.in_sie != 0:
         mode = mode | MODE_SIE
+        if cpu.sie_protected != 0:
+            mode = mode | MODE_PROTECTED
     if cpu.cr[0] & CR0_AFP != 0:
         mode = mode | MODE_AFP
         if cpu.cr[0] & CR0_VECTOR != 0:

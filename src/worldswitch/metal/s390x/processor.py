@@ -53,6 +53,8 @@ class Complex:
             processor.raw.cpu_count = count
             processor.reset()
         storage.on_code_written.append(self._code_written)
+        self.ultravisor: object | None = None
+        """The Ultravisor (ultravisor.py), once a hypervisor has looked for it."""
 
     def _code_written(self, absolute: int) -> None:
         self.processors[0].call("code_written", absolute, 4096)

@@ -240,6 +240,17 @@ class Cpu(Struct):
     """1: SIE was executed by a program, which goes on behind it; 0: issued from Python."""
     sie_protected: u8
     """1: a protected guest (format 4)."""
+    sie_config: u16
+    """Number of the protected guest's configuration."""
+    sie_reason: u32
+    """With an intercepted instruction of a protected guest: what it asks for, an Exit."""
+    sie_secure: u64
+    """Address in this process of the protected CPU's SecureState."""
+    secure_owner: u64
+    """Address of an array of halfwords, one a frame: the configuration that owns it, 0 for none,
+    SECURE_SHARED added if the guest shares it with the host; 0 while there are no such guests."""
+    secure_guest: u64
+    """Address of an array of words, one a frame: the guest frame that an owned frame holds."""
     sie_tag: u64
     """Identity of the active state description for TLB tags."""
     sie_intercept: u64

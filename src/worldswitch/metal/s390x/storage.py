@@ -2,8 +2,12 @@
 
 import ctypes
 import mmap
+from typing import TYPE_CHECKING
 
 from worldswitch.metal.s390x.codecache import CodeCache
+
+if TYPE_CHECKING:
+    from worldswitch.metal.s390x.secure_storage import SecureStorage
 
 FRAME = 4096
 ARENA = 48 << 20
@@ -41,15 +45,31 @@ class Storage:
         self._code_view = memoryview(self._code_map).cast("Q")
         self._next_free = self.size
         self.on_code_written: list[object] = []
+        self.secure: SecureStorage | None = None
+        """The owners of frames, once there are protected guests."""
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes at an absolute address; IndexError beyond the end."""
+        """Bytes at an absolute address; IndexError beyond the end.
+
+        Raises SecureStorageAccess for a protected guest's frame.
+        """
         self._check(address, size)
+        if self.secure is not None:
+            self.secure.check(address, size)
         return bytes(self.view[address : address + size])
 
     def write(self, address: int, data: bytes) -> None:
-        """Store bytes, and drop what was decoded from there; IndexError beyond the end."""
+        """Store bytes, and drop what was decoded from there; IndexError beyond the end.
+
+        Raises SecureStorageAccess for a protected guest's frame.
+        """
         self._check(address, len(data))
+        if self.secure is not None:
+            self.secure.check(address, len(data))
+        self.put(address, data)
+
+    def put(self, address: int, data: bytes) -> None:
+        """Store bytes as the Ultravisor does, whoever owns the frames."""
         self.view[address : address + len(data)] = data
         self.written(address, len(data))
 

@@ -19,7 +19,7 @@ from worldswitch.metal.s390x.decode import (
 )
 from worldswitch.metal.s390x.formats import FORMATS, SECOND_OPCODE, Kind
 from worldswitch.metal.s390x.insn import TABLE, Insn
-from worldswitch.metal.s390x.mode import controls_changed, mode_changed, purge_all
+from worldswitch.metal.s390x.mode import controls_changed, mode_changed, purge_all, purge_frame
 from worldswitch.metal.s390x.operands import ANYWHERE, operands_of
 from worldswitch.metal.s390x.psw import load_psw
 from worldswitch.metal.s390x.sie.exits import intercept, intercept_conditionally
@@ -47,12 +47,14 @@ PSEUDO: dict[str, Typed[Any, Any]] = {
 
 CALLABLE: dict[str, Typed[Any, Any]] = {
     "purge_all": purge_all,
+    "purge_frame": purge_frame,
     "mode_changed": mode_changed,
     "controls_changed": controls_changed,
     "load_psw": load_psw,
     "flush_code": flush_code,
     "code_written": code_written,
     "take_program": flow.take_program,
+    "translate_host": flow.translate_host,
 }
 """Typed functions that the Python side of a processor calls in native form."""
 

@@ -189,7 +189,7 @@ def key_operation(cpu: Cpu, rec: Record) -> None:
 
     ref: SIE cpuflags, keyless subset
     """
-    if cpu.in_sie != 0 and bswap(peek_u32(cpu.sie_block)) & KEYLESS != 0:
+    if cpu.in_sie != 0 and cpu.sie_protected == 0 and bswap(peek_u32(cpu.sie_block)) & KEYLESS != 0:
         intercept_with(cpu, rec, KEY_OPERATION)
 
 

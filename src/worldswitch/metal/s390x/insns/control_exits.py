@@ -81,7 +81,7 @@ def sthyi(cpu: Cpu, r1: u8, r2: u8) -> None:
 
     In SIE it is an operation exception, which the hypervisor sees.
     """
-    if cpu.in_sie != 0:
+    if cpu.in_sie != 0 and cpu.sie_protected == 0:
         operation(cpu)
     if r1 == r2 or (r1 | r2) & 1 != 0:
         specification(cpu)

@@ -6,7 +6,7 @@ ref: PoP 10 Control Instructions.
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.lowcore import Lowcore
 from worldswitch.arch.s390x.sie_controls import Ictl
-from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.arch.s390x.state_description import SIDA_ORIGIN, StateDescription
 from worldswitch.engine import bswap, peek_u16, poke_u32, typed, u8, u16, u32, u64
 from worldswitch.metal.s390x.dat import lowcore_host
 from worldswitch.metal.s390x.insn import ALWAYS, Intercept, insn
@@ -29,12 +29,14 @@ from worldswitch.metal.s390x.memory import (
 from worldswitch.metal.s390x.mode import controls_changed, purge_all
 from worldswitch.metal.s390x.psw import recheck
 from worldswitch.metal.s390x.regs import set_low
-from worldswitch.metal.s390x.sie.block import ICPT_INST
+from worldswitch.metal.s390x.sie.block import ICPT_INST, ICPT_PV_NOTIFY, offset, sd_u16, sd_u64
 from worldswitch.metal.s390x.sie.exits import intercept_with
 from worldswitch.metal.s390x.state import OP2, Cpu, Record
 
 LCTL_FIELD = StateDescription.offset_of("lctl")
 STFL_LIST = Lowcore.offset_of("stfl_fac_list")
+SIDAD = offset("sidad")
+ICPUA = offset("icpua")
 PREFIX_BITS = 0x7FFF_E000
 HIGH = 0xFFFF_FFFF_0000_0000
 
@@ -42,7 +44,7 @@ HIGH = 0xFFFF_FFFF_0000_0000
 @typed(leaves=True)
 def intercept_controls(cpu: Cpu, rec: Record, first: u64, count: u64) -> None:
     """In SIE, leave if the state description keeps one of `count` control registers."""
-    if cpu.in_sie != 0:
+    if cpu.in_sie != 0 and cpu.sie_protected == 0:
         kept = bswap(peek_u16(cpu.sie_block + LCTL_FIELD))
         n: u64 = 0
         while n < count:
@@ -114,18 +116,30 @@ def stctg(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
         n += 1
 
 
+@typed(leaves=True, inline=False)
+def notify_prefix(cpu: Cpu, rec: Record) -> None:
+    """A protected guest's SET PREFIX is done: the host learns the prefix. ref: SIE sidad."""
+    where = sd_u64(cpu, SIDAD) & SIDA_ORIGIN
+    if where + 4 <= cpu.ram_size:
+        poke_u32(cpu.ram + where, bswap(u32(cpu.prefix)))
+    intercept_with(cpu, rec, ICPT_PV_NOTIFY)
+
+
 @insn("SPX", "B210", "S", ref="PoP 10 SET PREFIX", privileged=True, control=True,
       intercept=ALWAYS)  # fmt: skip
-def spx(cpu: Cpu, addr2: u64) -> None:
+def spx(cpu: Cpu, rec: Record, addr2: u64) -> None:
     """Set the prefix register; the TLB is purged."""
     if addr2 & 3 != 0:
         specification(cpu)
     value = u64(fetch_u32(cpu, OP2, addr2)) & PREFIX_BITS
-    if value + 8192 > cpu.ram_size:
+    limit = cpu.msl + 1 - cpu.mso if cpu.in_sie != 0 else cpu.ram_size
+    if value + 8192 > limit:
         addressing(cpu)
     cpu.prefix = value
     purge_all(cpu)
     controls_changed(cpu)
+    if cpu.in_sie != 0:
+        notify_prefix(cpu, rec)
 
 
 @insn("STPX", "B211", "S", ref="PoP 10 STORE PREFIX", privileged=True, intercept=ALWAYS)
@@ -141,7 +155,7 @@ def stap(cpu: Cpu, addr2: u64) -> None:
     """Store the CPU address."""
     if addr2 & 1 != 0:
         specification(cpu)
-    store_u16(cpu, OP2, addr2, cpu.cpu_address)
+    store_u16(cpu, OP2, addr2, sd_u16(cpu, ICPUA) if cpu.in_sie != 0 else cpu.cpu_address)
 
 
 @insn("STIDP", "B202", "S", ref="PoP 10 STORE CPU ID", privileged=True, intercept=ALWAYS)

@@ -72,10 +72,10 @@ def sigp(cpu: Cpu, rec: Record, r1: u8, r3: u8, addr2: u64) -> None:
     """Signal the processor in R3; the parameter is in the odd one of R1 and R1 + 1."""
     order = addr2 & 0xFF
     address = cpu.gr[r3] & 0xFFFF
-    if cpu.in_sie != 0:
+    if cpu.in_sie != 0 and cpu.sie_protected == 0:
         interpret_sigp(cpu, rec, r1, order, address)
         return
-    if is_quick(order) and address < cpu.cpu_count:
+    if cpu.in_sie == 0 and is_quick(order) and address < cpu.cpu_count:
         target = Cpu.at(AddressPointer.at(cpu.machine_cpus + address * 8).cpu)
         status = signal(cpu, target, order)
         cpu.cc = 0

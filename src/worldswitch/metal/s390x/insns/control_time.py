@@ -24,8 +24,15 @@ PTFF_PRIVILEGED = 0x40
 
 @typed(inline=False)
 def set_clocks(cpu: Cpu, value: u64) -> None:
-    """Set the TOD clock, which all processors share; the CPU timers keep their values."""
+    """Set the TOD clock, which all processors share; the CPU timers keep their values.
+
+    A protected guest's is the host's with a difference of its own.
+    """
     delta = value - tod_now(cpu)
+    if cpu.in_sie != 0:
+        cpu.epoch = cpu.epoch + delta
+        arm_timers(cpu)
+        return
     n: u64 = 0
     while n < cpu.cpu_count:
         other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)

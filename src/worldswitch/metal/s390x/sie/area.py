@@ -104,7 +104,7 @@ def sigp_control(cpu: Cpu, entry: u64) -> u64:
 @typed(inline=False)
 def set_sigp_control(cpu: Cpu, entry: u64, pending: bool, source: u64) -> None:
     """Set or reset the pending external call of an entry."""
-    value: u16 = 0
+    value = u16(0)
     if pending:
         if is_extended(cpu):
             value = 0x8000 | u16(source & 0xFF)

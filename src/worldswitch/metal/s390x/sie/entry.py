@@ -3,9 +3,10 @@
 from worldswitch.arch.s390x.state_description import FAC_ORIGIN
 from worldswitch.engine import bswap, peek_u64, poke_u16, typed, u64
 from worldswitch.metal.s390x.dat import guest_to_host
+from worldswitch.metal.s390x.leave import LEAVE_INTERCEPT
 from worldswitch.metal.s390x.mode import ASCE_MEANING, INVALID_KEY, controls_changed
 from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
-from worldswitch.metal.s390x.sie.block import offset, sd_u8, sd_u16, sd_u32, sd_u64
+from worldswitch.metal.s390x.sie.block import ICPT_PV_PREF, offset, sd_u8, sd_u16, sd_u32, sd_u64
 from worldswitch.metal.s390x.sie.exits import (
     CKC,
     CPUTM,
@@ -17,7 +18,11 @@ from worldswitch.metal.s390x.sie.exits import (
     GPSW_MASK,
     PP,
     TODPR,
+    VALIDITY_PREFIX,
+    leave_guest,
+    leave_invalid,
 )
+from worldswitch.metal.s390x.sie.secure import SecureState, load_secure
 from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.timers import arm_timers, tod_now
 
@@ -70,20 +75,23 @@ def forget_guest(cpu: Cpu) -> None:
 
 @typed(inline=False)
 def load_guest(cpu: Cpu) -> None:
-    """Load the processor from the state description."""
+    """Load the processor from the state description, or a protected guest's SecureState."""
     n: u64 = 0
-    while n < 16:
-        cpu.cr[n] = sd_u64(cpu, GCR + n * 8)
-        n += 1
-    cpu.gr[14] = sd_u64(cpu, GG14)
-    cpu.gr[15] = sd_u64(cpu, GG15)
-    cpu.prefix = u64(sd_u32(cpu, PREFIX) & 0x7FFF_E000)
     cpu.epoch = cpu.host_epoch + sd_u64(cpu, EPOCH)
-    cpu.clock_comparator = sd_u64(cpu, CKC)
-    cpu.timer_deadline = tod_now(cpu) - cpu.epoch + sd_u64(cpu, CPUTM)
-    cpu.todpr = sd_u32(cpu, TODPR)
-    cpu.program_parameter = sd_u64(cpu, PP)
-    cpu.breaking = sd_u64(cpu, GBEA)
+    if cpu.sie_protected != 0:
+        load_secure(cpu)
+    else:
+        while n < 16:
+            cpu.cr[n] = sd_u64(cpu, GCR + n * 8)
+            n += 1
+        cpu.gr[14] = sd_u64(cpu, GG14)
+        cpu.gr[15] = sd_u64(cpu, GG15)
+        cpu.prefix = u64(sd_u32(cpu, PREFIX) & 0x7FFF_E000)
+        cpu.clock_comparator = sd_u64(cpu, CKC)
+        cpu.timer_deadline = tod_now(cpu) - cpu.epoch + sd_u64(cpu, CPUTM)
+        cpu.todpr = sd_u32(cpu, TODPR)
+        cpu.program_parameter = sd_u64(cpu, PP)
+        cpu.breaking = sd_u64(cpu, GBEA)
     cpu.mso = sd_u64(cpu, MSO) & MEGABYTE
     cpu.msl = sd_u64(cpu, MSL) | (MEGABYTE ^ 0xFFFF_FFFF_FFFF_FFFF)
     list_origin = u64(sd_u32(cpu, FAC)) & FAC_ORIGIN
@@ -104,8 +112,8 @@ def enter_guest(cpu: Cpu) -> bool:
     cpu.sie_block = cpu.sie_request
     cpu.sie_request = 0
     cpu.sie_tag = cpu.sie_block
-    cpu.sie_protected = 1 if sd_u8(cpu, SDF) == 2 else 0
     save_host(cpu)
+    cpu.sie_protected = 1 if sd_u8(cpu, SDF) == 2 else 0
     cpu.in_sie = 1
     if sd_u16(cpu, IHCPU) != cpu.cpu_address:
         forget_guest(cpu)
@@ -113,10 +121,29 @@ def enter_guest(cpu: Cpu) -> bool:
     load_guest(cpu)
     cpu.pending = cpu.pending & (PENDING_EARLY - 1)
     cpu.per_code = 0
-    load_psw(cpu, sd_u64(cpu, GPSW_MASK), sd_u64(cpu, GPSW_ADDR))
+    if cpu.sie_protected != 0:
+        state = SecureState.at(cpu.sie_secure)
+        load_psw(cpu, state.psw_mask, state.psw_addr)
+    else:
+        load_psw(cpu, sd_u64(cpu, GPSW_MASK), sd_u64(cpu, GPSW_ADDR))
     controls_changed(cpu)
     cpu.check = 1
     arm_timers(cpu)
     first, _low = guest_to_host(cpu, cpu.prefix, True)
     second, _high = guest_to_host(cpu, cpu.prefix + 4096, True)
     return first == 0 and second == 0
+
+
+@typed(inline=False)
+def refuse_guest(cpu: Cpu) -> bool:
+    """Leave the guest again, as `enter_guest` could not reach its prefix area.
+
+    For a protected guest that is an interception of its own: the host makes the pages secure.
+    """
+    if cpu.sie_protected != 0:
+        cpu.leave = LEAVE_INTERCEPT
+        cpu.sie_intercept = ICPT_PV_PREF
+        cpu.sie_text = 0
+        cpu.sie_status = 0
+        return leave_guest(cpu)
+    return leave_invalid(cpu, VALIDITY_PREFIX)

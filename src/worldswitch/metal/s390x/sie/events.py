@@ -133,6 +133,8 @@ def guest_events(cpu: Cpu) -> u64:
         elif external & PENDING_CLOCK_COMPARATOR != 0:
             code = CLOCK_COMPARATOR
         new_mask = bswap(peek_u64(lowcore_host(cpu, EXT_NEW_PSW)))
+        if cpu.sie_protected != 0:
+            return external & (0 - external)
         conditional = sd_u32(cpu, ECA) & ECA_CEI != 0
         if not conditional or flags & STAT_EXT_INT != 0 or new_mask & PSW_EXT != 0:
             if code == EXTERNAL_CALL:

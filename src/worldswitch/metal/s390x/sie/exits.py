@@ -25,16 +25,20 @@ from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, LEAVE_INTERCEPT, Exi
 from worldswitch.metal.s390x.mode import controls_changed
 from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
 from worldswitch.metal.s390x.sie.block import (
+    CPUFLAGS,
     ICPT_INST,
     ICPT_INSTPROGI,
+    ICPT_IOINST,
     ICPT_NONE,
     ICPT_VALIDITY,
     ICTL,
+    STAT_IO_INT,
     offset,
     sd_u32,
     set_sd_u64,
 )
 from worldswitch.metal.s390x.sie.program import PER_EVENT, note_program
+from worldswitch.metal.s390x.sie.secure import store_secure
 from worldswitch.metal.s390x.state import Cpu, Record
 from worldswitch.metal.s390x.timers import tod_now
 
@@ -62,13 +66,15 @@ STATUS_PER_FETCH = int(IcptStatus.PER_IFETCH)
 PER_FETCH = 0x40
 """Instruction-fetching event in a PER code."""
 SIE_LENGTH = 4
+TPI = 0xB236
 VALIDITY_PREFIX = 0x37
 VALIDITY_IPA = 0x1000
 
 
-@typed(leaves=True, inline=False)
-def intercept_with(cpu: Cpu, rec: Record, code: u64) -> None:
-    """Leave with an interception that carries the text of the instruction `rec`."""
+@typed(inline=False)
+def note_instruction(cpu: Cpu, rec: Record, code: u64) -> None:
+    """Make `code` the interception that carries the text of the instruction `rec`."""
+    cpu.leave = LEAVE_INTERCEPT
     cpu.sie_intercept = code
     cpu.sie_text = rec.text
     cpu.sie_status = 0
@@ -76,7 +82,12 @@ def intercept_with(cpu: Cpu, rec: Record, code: u64) -> None:
         cpu.sie_status = STATUS_EXECUTE | ((rec.ilen & 6) << 4)
     if cpu.per_code & PER_FETCH != 0:
         cpu.sie_status = cpu.sie_status | STATUS_PER_FETCH
-    cpu.leave = LEAVE_INTERCEPT
+
+
+@typed(leaves=True, inline=False)
+def intercept_with(cpu: Cpu, rec: Record, code: u64) -> None:
+    """Leave with an interception that carries the text of the instruction `rec`."""
+    note_instruction(cpu, rec, code)
     raise Leave
 
 
@@ -120,7 +131,12 @@ def intercept_plain(cpu: Cpu, code: u64) -> None:
 
 @typed(leaves=True, inline=True)
 def intercept(cpu: Cpu, rec: Record) -> u64:
-    """An instruction that a guest never executes itself."""
+    """An instruction that a guest never executes itself.
+
+    IMPDEF: TEST PENDING INTERRUPTION with an I/O request pending has a code of its own.
+    """
+    if rec.text >> 48 == TPI and sd_u32(cpu, CPUFLAGS) & STAT_IO_INT != 0:
+        intercept_with(cpu, rec, ICPT_IOINST)
     intercept_with(cpu, rec, ICPT_INST)
     return 0
 
@@ -146,8 +162,12 @@ def intercept_conditionally(cpu: Cpu, rec: Record) -> u64:
 
 @typed(inline=False)
 def store_guest(cpu: Cpu) -> None:
-    """Write the guest's state back to its state description."""
-    set_sd_u64(cpu, GPSW_MASK, cpu.psw_mask | (cpu.cc << CC_SHIFT))
+    """Write the guest's state back to its state description, or to where the host cannot see."""
+    mask = cpu.psw_mask | (cpu.cc << CC_SHIFT)
+    if cpu.sie_protected != 0:
+        store_secure(cpu, mask)
+        return
+    set_sd_u64(cpu, GPSW_MASK, mask)
     set_sd_u64(cpu, GPSW_ADDR, cpu.psw_addr)
     set_sd_u64(cpu, GG14, cpu.gr[14])
     set_sd_u64(cpu, GG15, cpu.gr[15])
@@ -159,16 +179,17 @@ def store_guest(cpu: Cpu) -> None:
     set_sd_u64(cpu, CKC, cpu.clock_comparator)
     poke_u32(cpu.sie_block + TODPR, bswap(cpu.todpr))
     set_sd_u64(cpu, PP, cpu.program_parameter)
-    if cpu.sie_protected == 0:
-        set_sd_u64(cpu, GBEA, cpu.breaking)
+    set_sd_u64(cpu, GBEA, cpu.breaking)
 
 
 @typed(inline=False)
 def restore_host(cpu: Cpu) -> None:
     """Make the host's state the processor's again."""
     cpu.in_sie = 0
-    cpu.gr[14] = cpu.host_gr14
-    cpu.gr[15] = cpu.host_gr15
+    if cpu.sie_protected == 0:
+        cpu.gr[14] = cpu.host_gr14
+        cpu.gr[15] = cpu.host_gr15
+    cpu.sie_protected = 0
     n: u64 = 0
     while n < 16:
         cpu.cr[n] = cpu.host_cr[n]

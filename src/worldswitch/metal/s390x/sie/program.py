@@ -3,10 +3,25 @@
 ref: XA-IE Program Interruptions; SIE ictl.
 """
 
+from worldswitch.arch.s390x.lowcore import Lowcore
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.sie_controls import IcptStatus
-from worldswitch.engine import Leave, bswap, poke_u8, poke_u16, poke_u32, typed, u8, u16, u32, u64
+from worldswitch.engine import (
+    Leave,
+    bswap,
+    peek_u64,
+    poke_u8,
+    poke_u16,
+    poke_u32,
+    typed,
+    u8,
+    u16,
+    u32,
+    u64,
+)
+from worldswitch.metal.s390x.dat import guest_to_host
 from worldswitch.metal.s390x.leave import LEAVE_INTERCEPT
+from worldswitch.metal.s390x.psw import psw_is_invalid
 from worldswitch.metal.s390x.sie.block import (
     ECA,
     ECA_PROTEXCI,
@@ -25,6 +40,7 @@ from worldswitch.metal.s390x.sie.block import (
 )
 from worldswitch.metal.s390x.state import Cpu
 
+PGM_NEW = Lowcore.offset_of("pgm_new_psw")
 PGMILC = offset("pgmilc")
 IPRCC = offset("iprcc")
 DXC = offset("dxc")
@@ -47,12 +63,24 @@ STATUS_EXECUTE = int(IcptStatus.EXECUTE)
 
 
 @typed(inline=False)
+def new_psw_is_invalid(cpu: Cpu) -> bool:
+    """Whether the program-new PSW raises a specification exception itself, for ever."""
+    code, absolute = guest_to_host(cpu, cpu.prefix, False)
+    if code != 0:
+        return False
+    new = cpu.ram + absolute + PGM_NEW
+    return psw_is_invalid(cpu, bswap(peek_u64(new)), bswap(peek_u64(new + 8)))
+
+
+@typed(inline=False)
 def is_intercepted(cpu: Cpu, code: u64) -> bool:
     """Whether a program interruption of the guest leaves it.
 
     IMPDEF: addressing and translation-specification exceptions always do, protection and
     specification exceptions unless their interpretation is on.
     """
+    if cpu.sie_protected != 0:
+        return code == SPECIFICATION and new_psw_is_invalid(cpu)
     controls = sd_u32(cpu, ICTL)
     if controls & ICTL_PINT != 0:
         return True
@@ -73,7 +101,7 @@ def intercept_program(cpu: Cpu, code: u64, ilc: u64, address: u64, text: u64) ->
     """
     if cpu.in_sie == 0:
         return
-    if code == OPERATION and sd_u32(cpu, ICTL) & ICTL_OPEREXC != 0:
+    if code == OPERATION and cpu.sie_protected == 0 and sd_u32(cpu, ICTL) & ICTL_OPEREXC != 0:
         cpu.sie_intercept = ICPT_OPEREXC
         cpu.sie_text = text
         cpu.sie_status = 0
