@@ -29,9 +29,10 @@ class SieGuest:
         psw: int = PSW_64,
     ) -> None:
         self.storage = Storage(4 << 20)
-        self.complex = Complex(self.storage, modelled_cpu(model), 1, engine)
+        self.complex = Complex(self.storage, modelled_cpu("z14"), 1, engine)
         self.host = Host(self.complex.processors[0])
         self.host.cr[1] = REAL_SPACE
+        self.host.time_slice = 20_000
         self.addresses = [self.storage.allocate(4096) for _ in range(cpus)]
         self.blocks = [StateDescription(self.storage.view[a : a + 512]) for a in self.addresses]
         self.block = self.blocks[0]

@@ -93,13 +93,18 @@ def sthyi(cpu: Cpu, r1: u8, r2: u8) -> None:
     exit_to_machine(cpu, Exit.STHYI, cpu.gr[r1], cpu.gr[r2], where, (u64(r1) << 4) | u64(r2))
 
 
-FACILITY_UV_CALL = 158
+UV_CALL_WORD = 158 // 64
+UV_CALL_BIT = 1 << (63 - 158 % 64)
 
 
-@insn("UVC", "B9A4", "RRE", ref="UV call", privileged=True, control=True, intercept=ALWAYS,
-      facility=FACILITY_UV_CALL)  # fmt: skip
+@insn("UVC", "B9A4", "RRE", ref="UV call", privileged=True, control=True, intercept=ALWAYS)
 def uvc(cpu: Cpu, r1: u8, r2: u8) -> None:
-    """Ultravisor call: the control block's address is in R2."""
+    """Ultravisor call: the control block's address is in R2.
+
+    A host issues it only where facility 158 is installed, a guest's is always intercepted.
+    """
+    if cpu.in_sie == 0 and cpu.facilities[UV_CALL_WORD] & UV_CALL_BIT == 0:
+        operation(cpu)
     exit_to_machine(cpu, Exit.UVC, cpu.gr[r1], cpu.gr[r2], u64(r1), u64(r2))
 
 

@@ -64,12 +64,16 @@ STATUS_EXECUTE = int(IcptStatus.EXECUTE)
 
 @typed(inline=False)
 def new_psw_is_invalid(cpu: Cpu) -> bool:
-    """Whether the program-new PSW raises a specification exception itself, for ever."""
+    """Whether the program-new PSW raises a specification exception itself, for ever.
+
+    It does where its fields are invalid, and where its instruction address is odd.
+    """
     code, absolute = guest_to_host(cpu, cpu.prefix, False)
     if code != 0:
         return False
     new = cpu.ram + absolute + PGM_NEW
-    return psw_is_invalid(cpu, bswap(peek_u64(new)), bswap(peek_u64(new + 8)))
+    address = bswap(peek_u64(new + 8))
+    return address & 1 != 0 or psw_is_invalid(cpu, bswap(peek_u64(new)), address)
 
 
 @typed(inline=False)
