@@ -7,6 +7,8 @@ instruction. Everything else it learns from control blocks.
 from enum import Enum
 from typing import Protocol
 
+from worldswitch.arch.s390x.models import SieFeatures
+
 
 class EntryResult(Enum):
     """How an entry instruction issued by the hypervisor ended."""
@@ -72,6 +74,8 @@ class S390Host(Protocol):
     fpc: int
     facilities: frozenset[int]
     """Installed facilities (bit numbers)."""
+    sie_features: SieFeatures
+    """Interpretive-execution facilities that are modelled, as READ SCP INFO reports them."""
     host_fault_code: int
     host_fault_address: int
     host_fault_store: bool
