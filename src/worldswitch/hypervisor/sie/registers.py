@@ -6,7 +6,7 @@ is in the physical registers; while it is not, here.
 """
 
 from worldswitch.arch.s390x.state_description import StateDescription
-from worldswitch.metal.interface import S390Host
+from worldswitch.metal.interface import Registers, S390Host
 
 MASK64 = 0xFFFF_FFFF_FFFF_FFFF
 SHARED = 14
@@ -43,6 +43,22 @@ class GuestRegisters:
             self._sd.gg14 = value
         else:
             self._sd.gg15 = value
+
+
+class LeftHalves:
+    """The floating-point registers within saved vector registers."""
+
+    def __init__(self, vectors: list[int]) -> None:
+        self._vectors = vectors
+
+    def __len__(self) -> int:
+        return 16
+
+    def __getitem__(self, n: int) -> int:
+        return self._vectors[n] >> 64
+
+    def __setitem__(self, n: int, value: int) -> None:
+        self._vectors[n] = value << 64 | self._vectors[n] & MASK64
 
 
 class RegisterFile:
@@ -87,19 +103,19 @@ class RegisterFile:
         self.host = None
 
     @property
-    def ar(self) -> list[int]:
+    def ar(self) -> Registers:
         """Access registers."""
         return self.host.ar if self.host is not None else self.ar_saved
 
     @property
-    def fr(self) -> list[int]:
+    def fr(self) -> Registers:
         """Floating-point registers."""
         if self.host is not None:
             return self.host.fr
-        return [value >> 64 for value in self.vr_saved[:16]] if self.vector else self.fr_saved
+        return LeftHalves(self.vr_saved) if self.vector else self.fr_saved
 
     @property
-    def vr(self) -> list[int]:
+    def vr(self) -> Registers:
         """Vector registers."""
         return self.host.vr if self.host is not None else self.vr_saved
 
