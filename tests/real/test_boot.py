@@ -26,8 +26,12 @@ def boot(guest_image: Images, kernel: str, *options: str) -> subprocess.Complete
 @pytest.mark.real
 @pytest.mark.parametrize("kernel", ["vmlinuz-6.1", "vmlinuz-6.12"])
 @pytest.mark.parametrize("smp", ["1", "4"])
-def test_debian_kernel_boots_and_powers_off(guest_image: Images, kernel: str, smp: str) -> None:
-    result = boot(guest_image, kernel, "--append", "quiet", "--smp", smp)
+@pytest.mark.parametrize("hypervisor", ["none", "sie"])
+def test_debian_kernel_boots_and_powers_off(
+    guest_image: Images, kernel: str, smp: str, hypervisor: str
+) -> None:
+    options = ["--append", "quiet", "--smp", smp, "--hypervisor", hypervisor]
+    result = boot(guest_image, kernel, *options)
     assert result.returncode == 0, result.stderr.decode()
     assert b"WORLDSWITCH-GUEST-READY Linux " + kernel.removeprefix("vmlinuz-").encode() in (
         result.stdout
@@ -36,17 +40,20 @@ def test_debian_kernel_boots_and_powers_off(guest_image: Images, kernel: str, sm
 
 
 @pytest.mark.real
-def test_debian_kernel_booted_twice_prints_the_same(guest_image: Images) -> None:
-    first = boot(guest_image, "vmlinuz-6.12", "--stat")
-    second = boot(guest_image, "vmlinuz-6.12", "--stat")
+@pytest.mark.parametrize("hypervisor", ["none", "sie"])
+def test_debian_kernel_booted_twice_prints_the_same(guest_image: Images, hypervisor: str) -> None:
+    first = boot(guest_image, "vmlinuz-6.12", "--stat", "--hypervisor", hypervisor)
+    second = boot(guest_image, "vmlinuz-6.12", "--stat", "--hypervisor", hypervisor)
     assert first.stdout == second.stdout
     assert first.stderr == second.stderr
     assert b"Run /init" in first.stdout
 
 
 @pytest.mark.real
-def test_console_command_typed_shows_its_output(guest_image: Images) -> None:
+@pytest.mark.parametrize("hypervisor", ["none", "sie"])
+def test_console_command_typed_shows_its_output(guest_image: Images, hypervisor: str) -> None:
     arguments = ["-m", "worldswitch", "run", str(guest_image("vmlinuz-6.12"))]
+    arguments += ["--hypervisor", hypervisor]
     arguments += ["--initrd", str(guest_image("initramfs.cpio.gz")), "--append", "quiet ws.shell"]
     child = pexpect.spawn(sys.executable, arguments, timeout=120)
     child.expect("WORLDSWITCH-GUEST-READY")

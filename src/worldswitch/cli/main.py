@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -45,7 +45,10 @@ def run(
     memory: Annotated[str, typer.Option("-m", help="Memory, such as 512M or 2G.")] = "512M",
     smp: Annotated[int, typer.Option(help="Number of processors.", min=1, max=64)] = 1,
     cpu: Annotated[str, typer.Option(help="CPU model; `worldswitch cpus` lists them.")] = "z14",
-    hypervisor: Annotated[str, typer.Option(help="none: straight on the metal.")] = "none",
+    hypervisor: Annotated[
+        Literal["auto", "sie", "none"],
+        typer.Option(help="sie: a guest of SIE; none: straight on the metal; auto: sie."),
+    ] = "auto",
     timeout: Annotated[float | None, typer.Option(help="Seconds of real time.")] = None,
     stat: Annotated[bool, typer.Option(help="Print why the processor left native code.")] = False,
     engine: Annotated[str, typer.Option(help="native, or python (slow, debuggable).")] = "native",
@@ -56,10 +59,9 @@ def run(
     from worldswitch.cli.terminal import Terminal
     from worldswitch.lab.diagnosis import diagnose
     from worldswitch.machine.s390x.board import STATUS_CRASHED, S390Machine
+    from worldswitch.machine.s390x.guest import GuestMachine
     from worldswitch.machine.s390x.loader import ImageError
 
-    if hypervisor != "none":
-        raise usage_error(f"--hypervisor {hypervisor}: this version runs guests with `none` only")
     if engine not in ("native", "python"):
         raise usage_error(f"--engine {engine}: say native or python")
     if cpu not in MODELS:
@@ -67,7 +69,8 @@ def run(
     terminal = Terminal()
     size = parse_size(memory)
     with build_progress() as progress:
-        machine = S390Machine(size, smp, cpu, engine, terminal.write, progress)
+        kind = S390Machine if hypervisor == "none" else GuestMachine
+        machine = kind(size, smp, cpu, engine, terminal.write, progress)
     try:
         machine.load(kernel, initrd, append)
     except ImageError as error:

@@ -1,0 +1,1 @@
+"""Virtual machines and virtual CPUs, and one package per virtualization facility."""

@@ -3,12 +3,15 @@
 from capstone import CS_ARCH_SYSZ, CS_MODE_BIG_ENDIAN, Cs
 
 from worldswitch.machine.s390x.board import S390Machine
+from worldswitch.machine.s390x.guest import GuestMachine
+
+Machine = S390Machine | GuestMachine
 
 BEFORE = 12
 AFTER = 12
 
 
-def diagnose(machine: S390Machine, reason: str) -> str:
+def diagnose(machine: Machine, reason: str) -> str:
     """What happened, PSW, registers, the code around it, and the last exits."""
     cpu = machine.processors[machine.current]
     mask, address = cpu.psw
@@ -17,26 +20,25 @@ def diagnose(machine: S390Machine, reason: str) -> str:
         row = " ".join(f"{cpu.gr[n]:016X}" for n in range(start, start + 4))
         lines.append(f"GR{start:<3d} {row}")
     lines += _program_old(machine)
-    lines += _code(machine, machine.code_address(cpu))
+    lines += _code(machine, machine.current_code())
     lines.append("last exits: " + ", ".join(machine.recent_exits()))
     return "\n".join(lines)
 
 
-def _program_old(machine: S390Machine) -> list[str]:
-    cpu = machine.processors[machine.current]
-    lowcore = machine.storage.read(cpu.raw.prefix, 512)
+def _program_old(machine: Machine) -> list[str]:
+    lowcore = machine.memory.read(machine.current_prefix(), 512)
     code = int.from_bytes(lowcore[0x8E:0x90], "big")
     if code == 0:
         return []
     return [f"last program interruption {code:04X}, old PSW {lowcore[0x150:0x160].hex()}"]
 
 
-def _code(machine: S390Machine, address: int | None) -> list[str]:
+def _code(machine: Machine, address: int | None) -> list[str]:
     if address is None:
         return ["the PSW's address has no translation"]
-    if address + AFTER > machine.storage.size:
+    if address + AFTER > machine.memory.size:
         return ["the PSW designates no storage"]
-    size = min(AFTER + BEFORE, machine.storage.size - address)
+    size = min(AFTER + BEFORE, machine.memory.size - address)
     engine = Cs(CS_ARCH_SYSZ, CS_MODE_BIG_ENDIAN)
-    text = machine.storage.read(address, size)
+    text = machine.memory.read(address, size)
     return [f"  {i.address:X}: {i.mnemonic} {i.op_str}" for i in engine.disasm(text, address)]

@@ -7,6 +7,8 @@ instruction. Everything else it learns from control blocks.
 from enum import Enum
 from typing import Protocol
 
+from worldswitch.arch.s390x.models import SieFeatures
+
 
 class EntryResult(Enum):
     """How an entry instruction issued by the hypervisor ended."""
@@ -19,12 +21,26 @@ class EntryResult(Enum):
     """The host's own time slice ended (an external interruption of the host)."""
 
 
+class Registers(Protocol):
+    """Registers by number: a live view, so that item assignment writes the register."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+    def __len__(self) -> int: ...
+
+
 class HostStorage(Protocol):
     """Host absolute storage as the hypervisor addresses it, byte order as it stands."""
 
-    size: int
-    view: memoryview
-    """The whole of it, writable. Control blocks are declared over slices of this."""
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def view(self) -> memoryview:
+        """The whole of it, writable. Control blocks are declared over slices of this."""
+        ...
 
     def allocate(self, size: int, alignment: int = 4096) -> int:
         """Reserve zeroed host storage; returns its absolute address."""
@@ -58,23 +74,62 @@ class SecureStorageAccess(Exception):  # noqa: N818 - named after the architectu
 class S390Host(Protocol):
     """A physical s390x processor as the hypervisor that runs on it sees it."""
 
-    storage: HostStorage
     cpu_address: int
-    gr: list[int]
-    """General registers 0-15 (a live view: item assignment writes the register)."""
-    ar: list[int]
-    fr: list[int]
-    """Floating-point registers; vector registers' left halves."""
-    vr: list[int]
-    """Vector registers, 128 bits each."""
-    cr: list[int]
-    """Host control registers: CR1 holds the ASCE that maps guest absolute storage."""
-    fpc: int
     facilities: frozenset[int]
     """Installed facilities (bit numbers)."""
-    host_fault_code: int
-    host_fault_address: int
-    host_fault_store: bool
+    sie_features: SieFeatures
+    """Interpretive-execution facilities that are modelled, as READ SCP INFO reports them."""
+
+    @property
+    def storage(self) -> HostStorage: ...
+
+    @property
+    def fpc(self) -> int:
+        """Floating-point control register."""
+        ...
+
+    @fpc.setter
+    def fpc(self, value: int) -> None: ...
+
+    @property
+    def gr(self) -> Registers:
+        """General registers 0-15."""
+        ...
+
+    @property
+    def ar(self) -> Registers:
+        """Access registers."""
+        ...
+
+    @property
+    def fr(self) -> Registers:
+        """Floating-point registers; vector registers' left halves."""
+        ...
+
+    @property
+    def vr(self) -> Registers:
+        """Vector registers, 128 bits each."""
+        ...
+
+    @property
+    def cr(self) -> Registers:
+        """Host control registers: CR1 holds the ASCE that maps guest absolute storage."""
+        ...
+
+    @property
+    def host_fault_code(self) -> int:
+        """Program-interruption code of the host's own exception during SIE."""
+        ...
+
+    @property
+    def host_fault_address(self) -> int:
+        """Host virtual address that it was about."""
+        ...
+
+    @property
+    def host_fault_store(self) -> bool:
+        """Whether the guest was storing."""
+        ...
 
     def sie(self, state_description: int) -> EntryResult:
         """Issue SIE with the state description at absolute address `state_description`."""

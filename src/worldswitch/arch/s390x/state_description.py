@@ -54,7 +54,7 @@ class StateDescription(ControlBlock):
 
     cpuflags: u32 = at(0x000, ref="SIE cpuflags", names=CpuStat)
     prefix_ibc: u32 = at(0x004, ref="SIE prefix")
-    prefix: u32 = bits("prefix_ibc", 1, 19, ref="SIE prefix", doc="guest prefix in 8 KiB")
+    prefix: u32 = bits("prefix_ibc", 1, 18, ref="SIE prefix", doc="guest prefix in 8 KiB")
     ibc: u32 = bits("prefix_ibc", 20, 31, ref="SIE ibc", doc="instruction blocking level")
     prog0c: u32 = at(0x00C, ref="SIE prog0c", names=Prog0c)
     pv_handle_cpu: u64 = at(0x010, ref="SIE protected guest")

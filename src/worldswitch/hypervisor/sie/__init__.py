@@ -1,0 +1,1 @@
+"""s390x: guests under interpretive execution. ref: SIE state description."""

@@ -75,9 +75,11 @@ class S390Machine:
         self._answers: dict[Exit, Callable[[Processor], None]] = {
             Exit.SERVICE_CALL: self._service_call,
             Exit.SIGP: lambda cpu: services.sigp(self, cpu),
-            Exit.STSI: lambda cpu: services.stsi(self, cpu),
-            Exit.DIAGNOSE: lambda cpu: services.diagnose(self, cpu),
-            Exit.IO: lambda cpu: services.io(self, cpu),
+            Exit.STSI: self._stsi,
+            Exit.DIAGNOSE: lambda cpu: services.diagnose(
+                self, cpu, *(cpu.raw.exit_args[n] for n in range(3))
+            ),
+            Exit.IO: lambda cpu: services.io(self, cpu, cpu.raw.exit_args[0]),
             Exit.PTF: lambda cpu: cpu.set_cc(2),
         }
 
@@ -90,6 +92,25 @@ class S390Machine:
 
     def _service_call(self, cpu: Processor) -> None:
         cpu.set_cc(self.sclp.call(cpu.raw.exit_args[0], cpu.raw.exit_args[1]))
+
+    def _stsi(self, cpu: Processor) -> None:
+        gr0, gr1, where = (cpu.raw.exit_args[n] for n in (0, 1, 3))
+        levels = gr0 >> 28 & 0xF, gr0 & 0xFF, gr1 & 0xFFFF
+        if levels[0] == 0:
+            cpu.gr[0] = (cpu.gr[0] & ~0xF000_0000) | 3 << 28
+            cpu.set_cc(0)
+        else:
+            services.stsi(self, cpu, levels, where)
+
+    @property
+    def cpu_count(self) -> int:
+        """How many CPUs the guest has."""
+        return len(self.processors)
+
+    @property
+    def memory(self) -> Storage:
+        """The guest's absolute storage."""
+        return self.storage
 
     def _service_signal(self, parameter: int) -> None:
         """A service signal is floating: whichever processor enables it first takes it."""
@@ -105,7 +126,7 @@ class S390Machine:
         """The current processor gives the rest of its slice away."""
         self._yield = True
 
-    def ipl_diagnose(self, cpu: Processor, r1: int, r3: int) -> None:
+    def ipl_diagnose(self, cpu: services.Asking, r1: int, r3: int) -> None:
         """DIAGNOSE 308: re-IPL functions. ref: DIAG 308."""
         subcode = cpu.gr[r3] & 0xFFFF
         if subcode in (0, 1, 3, 4):
@@ -195,12 +216,16 @@ class S390Machine:
         """The last ten exits with the PSW's address, oldest first."""
         return [f"{reason.name} at {address:X}" for reason, address in self._recent]
 
-    def code_address(self, cpu: Processor) -> int | None:
+    def current_code(self) -> int | None:
         """Absolute address of the text at the PSW where DAT is off; None where it is on."""
-        mask, address = cpu.psw
+        mask, address = self.processors[self.current].psw
         if mask & PSW_DAT:
             return None
-        return address ^ cpu.raw.prefix if address >> 13 == 0 else address
+        return address ^ self.current_prefix() if address >> 13 == 0 else address
+
+    def current_prefix(self) -> int:
+        """The prefix of the processor that ran last."""
+        return self.processors[self.current].raw.prefix
 
     def _idle(self) -> None:
         """All processors wait: virtual time jumps to the next timer."""

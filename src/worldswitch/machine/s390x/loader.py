@@ -7,7 +7,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from worldswitch.metal.s390x.storage import Storage
+from worldswitch.machine.s390x.sclp import Memory
 
 LINUX_ENTRY = 0x10000
 LINUX_MAGIC = (0x10008, b"S390EP")
@@ -43,7 +43,7 @@ def read_image(path: Path) -> bytes:
         raise ImageError(f"{path}: {error.strerror}. Give the path of a readable image.") from None
 
 
-def load(storage: Storage, kernel: Path, initrd: Path | None, append: str) -> Boot:
+def load(storage: Memory, kernel: Path, initrd: Path | None, append: str) -> Boot:
     """Put an image into storage; raises ImageError."""
     data = read_image(kernel)
     offset, magic = LINUX_MAGIC
@@ -59,7 +59,7 @@ def load(storage: Storage, kernel: Path, initrd: Path | None, append: str) -> Bo
     )
 
 
-def _place(storage: Storage, address: int, data: bytes, what: str) -> None:
+def _place(storage: Memory, address: int, data: bytes, what: str) -> None:
     if address + len(data) > storage.size:
         need = -(-(address + len(data)) // (1 << 20))
         raise ImageError(
@@ -70,7 +70,7 @@ def _place(storage: Storage, address: int, data: bytes, what: str) -> None:
 
 
 def _load_linux(
-    storage: Storage, kernel: Path, data: bytes, initrd: Path | None, append: str
+    storage: Memory, kernel: Path, data: bytes, initrd: Path | None, append: str
 ) -> Boot:
     _place(storage, 0, data, str(kernel))
     if initrd is not None:
@@ -108,7 +108,7 @@ def check_initrd(path: Path, data: bytes) -> None:
         raise ImageError(f"{path} is no initramfs: neither cpio nor a compressed archive.")
 
 
-def _load_elf(storage: Storage, kernel: Path, data: bytes) -> Boot:
+def _load_elf(storage: Memory, kernel: Path, data: bytes) -> Boot:
     try:
         elf = ELFFile(BytesIO(data))
         machine = elf.header.e_machine

@@ -1,8 +1,9 @@
 """What the machine answers for instructions that leave the processor: SIGP, DIAGNOSE, STSI, I/O."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
 from worldswitch.arch.s390x.stsi import Sysib111, Sysib121, Sysib122, Sysib222, Sysib322
 from worldswitch.metal.s390x.pending import (
@@ -13,6 +14,44 @@ from worldswitch.metal.s390x.processor import Processor
 
 if TYPE_CHECKING:
     from worldswitch.machine.s390x.board import S390Machine
+
+
+class Registers(Protocol):
+    """General registers by number."""
+
+    def __getitem__(self, n: int, /) -> int: ...
+    def __setitem__(self, n: int, value: int, /) -> None: ...
+
+
+class Asking(Protocol):
+    """The CPU whose instruction is answered: a processor, or a guest's under a hypervisor."""
+
+    @property
+    def gr(self) -> Registers: ...
+    @property
+    def cpu_address(self) -> int: ...
+    def set_cc(self, value: int) -> None: ...
+    def program(self, code: int) -> None: ...
+
+
+class Memory(Protocol):
+    """Storage by absolute address."""
+
+    def write(self, address: int, data: bytes) -> None: ...
+
+
+class Answering(Protocol):
+    """A machine, as far as its services depend on it."""
+
+    model: CpuModel
+
+    @property
+    def cpu_count(self) -> int: ...
+    @property
+    def memory(self) -> Memory: ...
+    def yield_slice(self) -> None: ...
+    def ipl_diagnose(self, cpu: Asking, r1: int, r3: int) -> None: ...
+
 
 HIGH = 0xFFFF_FFFF_0000_0000
 
@@ -113,16 +152,14 @@ _ORDERS: dict[int, Callable[[Processor, Processor, int], int]] = {
 }
 
 
-def stsi(machine: "S390Machine", cpu: Processor) -> None:
-    """STORE SYSTEM INFORMATION. ref: PoP 10 STORE SYSTEM INFORMATION."""
-    gr0, gr1, _, where = (cpu.raw.exit_args[n] for n in range(4))
-    function, selector1, selector2 = gr0 >> 28 & 0xF, gr0 & 0xFF, gr1 & 0xFFFF
-    if function == 0:
-        cpu.gr[0] = (cpu.gr[0] & ~0xF000_0000) | 3 << 28
-        cpu.set_cc(0)
-        return
+def stsi(machine: Answering, cpu: Asking, levels: tuple[int, int, int], where: int) -> None:
+    """STORE SYSTEM INFORMATION. ref: PoP 10 STORE SYSTEM INFORMATION.
+
+    levels: function code and selectors 1 and 2. where: the block's absolute address.
+    """
+    function, selector1, selector2 = levels
     page = bytearray(4096)
-    count = len(machine.processors)
+    count = machine.cpu_count
     match (function, selector1, selector2):
         case (1, 1, 1):
             block = Sysib111(page)
@@ -156,13 +193,12 @@ def stsi(machine: "S390Machine", cpu: Processor) -> None:
         case _:
             cpu.set_cc(3)
             return
-    machine.storage.write(where, bytes(page))
+    machine.memory.write(where, bytes(page))
     cpu.set_cc(0)
 
 
-def diagnose(machine: "S390Machine", cpu: Processor) -> None:
+def diagnose(machine: Answering, cpu: Asking, code: int, r1: int, r3: int) -> None:
     """DIAGNOSE by function code; others are a specification exception."""
-    code, r1, r3, _ = (cpu.raw.exit_args[n] for n in range(4))
     if code in (0x44, 0x9C):
         machine.yield_slice()
     elif code == 0x308:
@@ -175,9 +211,9 @@ def diagnose(machine: "S390Machine", cpu: Processor) -> None:
         cpu.program(0x0006)
 
 
-def io(machine: "S390Machine", cpu: Processor) -> None:
+def io(machine: Answering, cpu: Asking, opcode: int) -> None:
     """I/O instructions: the channel subsystem has no subchannels. ref: PoP 14."""
-    opcode, address = cpu.raw.exit_args[0], cpu.raw.exit_args[1]
+    del machine
     if opcode == 0xB236:  # TPI: nothing pending
         cpu.set_cc(0)
     elif opcode == 0xB239:  # STCRW: no report
@@ -187,5 +223,4 @@ def io(machine: "S390Machine", cpu: Processor) -> None:
     elif opcode in (0xB237, 0xB23C):  # SAL, SCHM have no condition code
         pass
     else:
-        del address
         cpu.set_cc(3)

@@ -14,6 +14,9 @@ from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.ultravisor import ultravisor_of
 
 TIME_SLICE = 1_000_000
+NEVER = 1 << 63
+EXIT_COST = 1000
+"""Instructions that what the host does between two entries counts for against its deadline."""
 STATE_DESCRIPTION = 512
 PAGE = 4096
 
@@ -71,10 +74,14 @@ class Host:
         self._fpc = _array(processor, "fpc", ctypes.c_uint32, 1)
         self._request = _array(processor, "sie_request", ctypes.c_uint64, 1)
         self.facilities = processor.complex.model.facilities
-        self.sie_features = SieHost.of(
+        self.sie_features = processor.complex.model.sie
+        self._checked_for = SieHost.of(
             processor.complex.model, storage_limit=self.storage.size, protected=True
         )
         self.time_slice = TIME_SLICE
+        """Instructions after which the host interrupts the guest, from each entry on."""
+        self.deadline = NEVER
+        """Instruction count of the processor at which the host interrupts the guest."""
         self._secure = SecureEntry(ultravisor_of(processor.complex), processor)
         raw = processor.raw
         raw.running = 1
@@ -115,16 +122,21 @@ class Host:
         if state_description % STATE_DESCRIPTION or not 0 < end <= storage.size:
             raise ValueError(f"no state description can be at {state_description:#x}")
         block = StateDescription(storage.view[state_description:end])
-        report = validity(block, self.sie_features)
+        report = validity(block, self._checked_for)
         if report is not None:
             set_validity_interception(block, report)
             return EntryResult.EXIT
+        left = self.deadline - self.processor.icount
+        if left <= 0:
+            return EntryResult.PREEMPTED
+        self.deadline -= EXIT_COST
+        left = min(left, self.time_slice)
         if block.sdf:
-            return self._sie_protected(block, state_description)
+            return self._sie_protected(block, state_description, left)
         self._request[0] = storage.address + state_description
-        return _RESULTS[self.processor.run(self.time_slice)]
+        return _RESULTS[self.processor.run(left)]
 
-    def _sie_protected(self, block: StateDescription, where: int) -> EntryResult:
+    def _sie_protected(self, block: StateDescription, where: int, left: int) -> EntryResult:
         """SIE with a protected guest: the Ultravisor stands between it and the host."""
         if where % PAGE:
             raise ValueError(f"a protected guest's state description cannot be at {where:#x}")
@@ -132,7 +144,7 @@ class Host:
             if not self._secure.enter(block, where):
                 return EntryResult.EXIT
             self._request[0] = self.storage.address + where
-            result = _RESULTS[self.processor.run(self.time_slice)]
+            result = _RESULTS[self.processor.run(left)]
             if result is not EntryResult.EXIT or self._secure.leave(block, where):
                 return result
 

@@ -111,8 +111,8 @@ def test_block_has_the_published_size_and_offsets(
 
 
 def test_prefix_and_level_are_bits_of_one_word() -> None:
-    block = StateDescription.new(prefix=0x7FFFF, ibc=0xABC)
-    assert block.prefix_ibc == 0x7FFF_FABC
+    block = StateDescription.new(prefix=0x3FFFF, ibc=0xABC)
+    assert block.prefix_ibc == 0x7FFF_EABC
 
 
 def test_interception_parameters_overlay_by_kind() -> None:

@@ -120,8 +120,8 @@ BROKEN: list[tuple[str, int, Make, str]] = [
     (
         "prefix-in-storage",
         R.PREFIX_INACCESSIBLE,
-        lambda: plain(prefix=0x7FFFF),
-        "0xffffe000 is outside",
+        lambda: plain(prefix=0x3FFFF),
+        "0x7fffe000 is outside",
     ),
     ("sca-present", R.SCA_MISSING, lambda: plain(scaol=0), "SCA origin is zero"),
     ("sca-alignment", R.SCA_ALIGNMENT, lambda: plain(scaol=0x40_0020), "multiple of 64"),
@@ -280,7 +280,7 @@ def test_level_on_a_host_without_instruction_blocking_is_refused() -> None:
 
 
 def test_storage_limits_are_ignored_when_suppressed() -> None:
-    block = plain(cpuflags=CpuStat.ZARCH | CpuStat.SM, mso=3 * GIB, prefix=0x7FFFF)
+    block = plain(cpuflags=CpuStat.ZARCH | CpuStat.SM, mso=3 * GIB, prefix=0x3FFFF)
     assert all_violations(block, HOST) == []
 
 

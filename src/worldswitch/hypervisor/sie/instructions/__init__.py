@@ -1,0 +1,1 @@
+"""Intercepted instructions, one module per first byte of the opcode."""

@@ -1,0 +1,122 @@
+"""What `worldswitch stat` shows of exits: how often, and what share of the time each reason takes.
+
+Times are in units of the host's TOD clock, which is virtual time: a run with the same inputs has
+the same table. The time of an exit is from the exit to the next entry, waits included.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+TOD_PER_MICROSECOND = 4096
+
+
+@dataclass(slots=True)
+class EventTimes:
+    """One reason's samples."""
+
+    samples: int = 0
+    total: int = 0
+    shortest: int = 0
+    longest: int = 0
+
+    def add(self, time: int) -> None:
+        """Count one sample that took `time`."""
+        if not self.samples or time < self.shortest:
+            self.shortest = time
+        self.longest = max(self.longest, time)
+        self.total += time
+        self.samples += 1
+
+    @property
+    def average(self) -> float:
+        """Mean time of a sample."""
+        return self.total / self.samples if self.samples else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table; shares are of all samples and of all time, 0 to 1."""
+
+    name: str
+    samples: int
+    sample_share: float
+    time_share: float
+    shortest: int
+    longest: int
+    average: float
+
+
+@dataclass
+class Statistics:
+    """Exits by reason, and counters by name, of one virtual CPU."""
+
+    events: dict[str, EventTimes] = field(default_factory=dict[str, EventTimes])
+    counters: Counter[str] = field(default_factory=Counter[str])
+    _open: str = ""
+    _since: int = 0
+
+    def left(self, reason: str, now: int) -> None:
+        """The guest was left for `reason` at host time `now`."""
+        self._open = reason
+        self._since = now
+
+    def entered(self, now: int) -> None:
+        """The guest is entered: what it was left for last took until `now`."""
+        if self._open:
+            times = self.events.get(self._open)
+            if times is None:
+                times = self.events[self._open] = EventTimes()
+            times.add(now - self._since)
+            self._open = ""
+
+    def count(self, name: str) -> None:
+        """Count an event that is no exit of its own, such as a kind of instruction."""
+        self.counters[name] += 1
+
+
+def table(parts: list[Statistics]) -> list[Line]:
+    """The lines for several virtual CPUs together, the most frequent reason first."""
+    merged: dict[str, EventTimes] = {}
+    for part in parts:
+        for name, times in part.events.items():
+            into = merged.setdefault(name, EventTimes(shortest=times.shortest))
+            into.samples += times.samples
+            into.total += times.total
+            into.shortest = min(into.shortest, times.shortest)
+            into.longest = max(into.longest, times.longest)
+    samples = sum(times.samples for times in merged.values()) or 1
+    total = sum(times.total for times in merged.values()) or 1
+    lines = [
+        Line(
+            name,
+            times.samples,
+            times.samples / samples,
+            times.total / total,
+            times.shortest,
+            times.longest,
+            times.average,
+        )
+        for name, times in merged.items()
+    ]
+    return sorted(lines, key=lambda line: (-line.samples, line.name))
+
+
+def counters(parts: list[Statistics]) -> Counter[str]:
+    """The counters of several virtual CPUs added up."""
+    result: Counter[str] = Counter()
+    for part in parts:
+        result.update(part.counters)
+    return result
+
+
+def formatted(lines: list[Line]) -> list[str]:
+    """The table as text; times in microseconds."""
+    head = f"{'exit':28} {'samples':>10} {'share':>7} {'time':>7}"
+    rows = [head + f" {'min us':>12} {'max us':>12} {'avg us':>12}"]
+    for line in lines:
+        times = (line.shortest, line.longest, line.average)
+        rows.append(
+            f"{line.name:28} {line.samples:10d} {line.sample_share:7.1%} {line.time_share:7.1%}"
+            + "".join(f" {time / TOD_PER_MICROSECOND:12.2f}" for time in times)
+        )
+    return rows

@@ -1,0 +1,119 @@
+"""A virtual CPU, whatever the facility: the loop of entry, exit, handler and outcome."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from enum import IntEnum
+from typing import Any
+
+from worldswitch.hypervisor.outcome import (
+    Inject,
+    Outcome,
+    Preempted,
+    Resume,
+    RunEnd,
+    Stopped,
+    ToMachine,
+    Wait,
+    Yield,
+)
+from worldswitch.hypervisor.statistics import Statistics
+from worldswitch.hypervisor.vm import Vm
+
+RECENT = 10
+"""Exits that are kept for a diagnosis."""
+
+
+class Vcpu(ABC):
+    """What all virtual CPUs have. A facility's own fills in how to enter, handle and inject."""
+
+    def __init__(self, vm: Vm, address: int) -> None:
+        self.vm = vm
+        self.address = address
+        self.statistics = Statistics()
+        self.recent: deque[tuple[str, int]] = deque(maxlen=RECENT)
+        """The last exits: reason and guest instruction address."""
+        self.failed: Stopped | None = None
+        """Why the virtual CPU can never run again, if so."""
+
+    @abstractmethod
+    def now(self) -> int:
+        """The host's clock."""
+
+    @abstractmethod
+    def prepare(self) -> RunEnd | None:
+        """Make the guest ready to be entered: deliver what is pending. Not None: do not enter."""
+
+    @abstractmethod
+    def enter(self) -> IntEnum | RunEnd:
+        """Issue the entry instruction; the exit's reason, or the end of the run."""
+
+    @abstractmethod
+    def handle(self, reason: IntEnum) -> Outcome:
+        """The handler's outcome of an exit."""
+
+    @abstractmethod
+    def instruction_address(self) -> int:
+        """Where the guest is."""
+
+    @abstractmethod
+    def advance(self, distance: int) -> None:
+        """Move the guest's instruction address.
+
+        Nothing calls this but `apply`, and the interruption action where it picks the old PSW.
+        """
+
+    @abstractmethod
+    def inject(self, event: Any) -> None:
+        """Make an event pending for this virtual CPU."""
+
+    @abstractmethod
+    def runnable(self) -> bool:
+        """Whether `run` would execute guest instructions or has an event to deliver."""
+
+    @abstractmethod
+    def wake_time(self) -> int | None:
+        """Host time at which a waiting virtual CPU becomes runnable by itself; None if never."""
+
+    def run(self) -> RunEnd:
+        """Run the guest until the machine is needed, the slice ends, or there is nothing to do."""
+        if self.failed is not None:
+            return self.failed
+        while True:
+            end = self.prepare()
+            if end is not None:
+                return end
+            self.statistics.entered(self.now())
+            reason = self.enter()
+            if not isinstance(reason, IntEnum):
+                return reason
+            self.statistics.left(reason.name, self.now())
+            self.recent.append((reason.name, self.instruction_address()))
+            outcome = self.vm.hooked(self, reason) if self.vm.hooks else None
+            end = self.apply(self.handle(reason) if outcome is None else outcome)
+            if end is not None:
+                return end
+
+    def apply(self, outcome: Outcome) -> RunEnd | None:
+        """Do what an outcome says; the end of the run if it is one."""
+        match outcome:
+            case Resume(advance=0):
+                return None
+            case Resume(advance=distance):
+                self.advance(distance)
+                return None
+            case Inject(event=event):
+                self.inject(event)
+                return None
+            case Stopped():
+                self.failed = outcome
+                return outcome
+            case Yield(to=to):
+                return Preempted(to)
+            case ToMachine() | Wait():
+                return outcome
+
+    def trace(self, name: str, **fields: int | str) -> None:
+        """Tell the sink, if there is one. Callers on hot paths look at `vm.sink` first."""
+        sink = self.vm.sink
+        if sink is not None:
+            sink.event(self.now(), self.address, name, fields)
