@@ -8,7 +8,7 @@ from worldswitch.metal.s390x.insns.loads_multiple import holds
 from worldswitch.metal.s390x.leave import data_exception, specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
 from worldswitch.metal.s390x.psw import PSW_BA, PSW_EA, set_addressing_mode
-from worldswitch.metal.s390x.regs import low, set_low
+from worldswitch.metal.s390x.regs import low, set_high, set_low
 from worldswitch.metal.s390x.state import OP2, Cpu
 
 COMPARE_AND_TRAP = 0xFF
@@ -303,18 +303,27 @@ def _storage_traps() -> None:
             if chosen(kind(cpu.gr[r1]), fetch(cpu, OP2, addr2), m3):
                 data_exception(cpu, COMPARE_AND_TRAP)
 
-    for mnemonic, opcode, wide in (("LAT", "E39F", False), ("LGAT", "E385", True)):
+    for mnemonic, opcode, size in (("LAT", "E39F", 32), ("LGAT", "E385", 64),
+                                   ("LLGFAT", "E39D", 33), ("LLGTAT", "E39C", 31),
+                                   ("LFHAT", "E3C8", 0)):  # fmt: skip
 
         @insn(mnemonic, opcode, "RXY_a", ref="PoP 7 LOAD AND TRAP", facility=49)
         def load_and_trap(cpu: Cpu, r1: u8, addr2: u64) -> None:
             """Load; data exception if zero was loaded."""
-            if wide:
-                cpu.gr[r1] = fetch_u64(cpu, OP2, addr2)
-                zero = cpu.gr[r1] == 0
+            if size == 64:
+                value = fetch_u64(cpu, OP2, addr2)
+                cpu.gr[r1] = value
             else:
-                set_low(cpu, r1, fetch_u32(cpu, OP2, addr2))
-                zero = low(cpu, r1) == 0
-            if zero:
+                value = u64(fetch_u32(cpu, OP2, addr2))
+                if size == 31:
+                    value = value & 0x7FFF_FFFF
+                if size == 31 or size == 33:
+                    cpu.gr[r1] = value
+                elif size == 0:
+                    set_high(cpu, r1, u32(value))
+                else:
+                    set_low(cpu, r1, u32(value))
+            if value == 0:
                 data_exception(cpu, COMPARE_AND_TRAP)
 
 
