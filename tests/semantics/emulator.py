@@ -49,6 +49,16 @@ class Emulator:
         return State(after, cc, bytes(uc.mem_read(area, len(data))))
 
 
+    def finish(
+        self, text: str, gr: list[int], area: int, data: bytes, mask: int = PSW_64
+    ) -> State:
+        """The same, repeated while the condition code is 3."""
+        state = self.run(text, gr, area, data, mask)
+        while state.cc == 3:
+            state = self.run(text, list(state.gr), area, state.area, mask)
+        return state
+
+
 def ours(
     bench: Bench, text: str, gr: list[int], area: int, data: bytes, mask: int = PSW_64
 ) -> State:
