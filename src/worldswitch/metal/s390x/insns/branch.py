@@ -117,7 +117,7 @@ def mode_bits(address: u64) -> u64:
 
 
 @insn("BSM", "0B", "RR", ref="PoP 7 BRANCH AND SET MODE", control=True, leaves=False)
-def bsm(cpu: Cpu, r1: u8, r2: u8) -> None:
+def bsm(cpu: Cpu, r1: u8, r2: u8, pc: u64) -> None:
     """Save the mode in R1, then branch to R2 with the mode that it holds."""
     target = cpu.gr[r2]
     if r1 != 0:
@@ -130,10 +130,11 @@ def bsm(cpu: Cpu, r1: u8, r2: u8) -> None:
     if r2 != 0:
         set_addressing_mode(cpu, mode_bits(target))
         cpu.psw_addr = target & ~u64(1) & cpu.address_mask
+        cpu.breaking = pc
 
 
 @insn("BASSM", "0C", "RR", ref="PoP 7 BRANCH AND SAVE AND SET MODE", control=True, leaves=False)
-def bassm(cpu: Cpu, r1: u8, r2: u8) -> None:
+def bassm(cpu: Cpu, r1: u8, r2: u8, pc: u64) -> None:
     """Link with the mode, then branch to R2 with the mode that it holds."""
     target = cpu.gr[r2]
     if cpu.psw_mask & PSW_EA != 0:
@@ -143,6 +144,7 @@ def bassm(cpu: Cpu, r1: u8, r2: u8) -> None:
     if r2 != 0:
         set_addressing_mode(cpu, mode_bits(target))
         cpu.psw_addr = target & ~u64(1) & cpu.address_mask
+        cpu.breaking = pc
 
 
 def _counts() -> None:
