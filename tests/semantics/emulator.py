@@ -48,10 +48,7 @@ class Emulator:
         after = tuple(uc.reg_read(register) for register in REGISTERS)
         return State(after, cc, bytes(uc.mem_read(area, len(data))))
 
-
-    def finish(
-        self, text: str, gr: list[int], area: int, data: bytes, mask: int = PSW_64
-    ) -> State:
+    def finish(self, text: str, gr: list[int], area: int, data: bytes, mask: int = PSW_64) -> State:
         """The same, repeated while the condition code is 3."""
         state = self.run(text, gr, area, data, mask)
         while state.cc == 3:

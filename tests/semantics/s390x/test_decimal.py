@@ -284,8 +284,10 @@ def test_pka_and_pku_pack_the_right_31_digits(bench: Bench, opcode: str, step: i
         assert result.cc is not None
 
 
-@pytest.mark.parametrize("text", ["E920 1000 2000", "E100 1000 2000", "E141 1000 2000",
-                                  "EA20 1000 2000", "E200 1000 2000", "E241 1000 2000"])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [f"{head} 1000 2000" for head in ("E920", "E100", "E141", "EA20", "E200", "E241")],
+)
 def test_packing_with_a_wrong_length_is_a_specification_exception(bench: Bench, text: str) -> None:
     bench.psw(PSW_64)
     assert bench.execute(text) == ProgramCode.SPECIFICATION
@@ -303,9 +305,7 @@ def test_packing_with_a_wrong_length_is_a_specification_exception(bench: Bench, 
         (10**31 - 1, ProgramCode.FIXED_POINT_DIVIDE, 0x55),
     ],
 )
-def test_cvbg_boundaries(
-    bench: Bench, value: int, ending: ProgramCode | None, result: int
-) -> None:
+def test_cvbg_boundaries(bench: Bench, value: int, ending: ProgramCode | None, result: int) -> None:
     bench.raw.gr[1], bench.raw.gr[4] = A, 0x55
     bench.write(A, packed(value, 16))
     bench.psw(PSW_64)

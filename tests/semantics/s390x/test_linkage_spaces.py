@@ -251,3 +251,26 @@ def test_bsg_exceptions(bench: Bench) -> None:
     assert bench.execute("B258 0003") == ProgramCode.SPECIAL_OPERATION
     bench.psw(PSW_64)
     assert bench.execute("B258 0003") == ProgramCode.SPECIAL_OPERATION
+
+
+def test_mvcos_takes_a_space_from_an_access_list_in_the_primary_mode(bench: Bench) -> None:
+    """Space 7 has tables here: its segment 0 maps page n to frame n + 256."""
+    access_list(bench)
+    table, pages = 0x10_0000, 0x10_8000
+    for segment in range(2048):
+        bench.put(table + 8 * segment, 0x20)
+    bench.put(table, pages)
+    for page in range(256):
+        bench.put(pages + 8 * page, 0x100 + page << 12)
+    bench.put(aste(7) + 8, table)
+    bench.put(0x3000, 0x1234)
+    bench.controls(cr8=0x77 << 16)
+    bench.raw.ar[5] = 2
+    bench.raw.gr[0], bench.raw.gr[4], bench.raw.gr[5], bench.raw.gr[6] = (
+        0x41 << 16,
+        8,
+        0x4000,
+        0x3000,
+    )
+    assert bench.execute("C840 5000 6000") is None
+    assert (bench.raw.cc, bench.get(0x10_4000), bench.get(0x4000)) == (0, 0x1234, 0)

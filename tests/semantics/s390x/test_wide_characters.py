@@ -176,14 +176,10 @@ def test_mvclu_and_clclu_of_odd_lengths_are_specification_exceptions(
         (b"ab", b"ab", 3, 0, 1, 0),
     ],
 )
-def test_cuse(
-    bench: Bench, a: bytes, b: bytes, wanted: int, pad: int, cc: int, used: int
-) -> None:
+def test_cuse(bench: Bench, a: bytes, b: bytes, wanted: int, pad: int, cc: int, used: int) -> None:
     bench.write(A, a or b"\0")
     bench.write(B, b or b"\1")
-    result = run(
-        bench, "B257 0024", r0=wanted, r1=pad, r2=A, r3=len(a), r4=B, r5=len(b)
-    )
+    result = run(bench, "B257 0024", r0=wanted, r1=pad, r2=A, r3=len(a), r4=B, r5=len(b))
     gr = bench.raw.gr
     assert (result, gr[2], gr[3], gr[4], gr[5]) == (
         cc, A + min(used, len(a)), max(0, len(a) - used), B + min(used, len(b)),

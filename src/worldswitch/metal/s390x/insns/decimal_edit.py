@@ -1,4 +1,4 @@
-"""Editing, and packing of decimal numbers that are written in other ways. ref: PoP chapters 7, 8."""
+"""Editing, and packing of decimal numbers written in other ways. ref: PoP chapters 7, 8."""
 
 from worldswitch.arch.s390x.program import DataExceptionCode, ProgramCode
 from worldswitch.engine import i64, typed, u8, u64, u128

@@ -99,7 +99,7 @@ def ssair(cpu: Cpu, r1: u8) -> None:
 
 @typed(leaves=True, inline=False)
 def program_transfer(cpu: Cpu, r1: u8, r2: u8, pc: u64, with_instance: bool) -> None:
-    """PT and PTI: back from a basic PROGRAM CALL, to the space and key mask in R1, with R2's PSW."""
+    """PT and PTI: back from a basic PROGRAM CALL, to R1's space and key mask, with R2's PSW."""
     require_dat(cpu)
     if address_space(cpu) != AS_PRIMARY:
         special_operation(cpu)

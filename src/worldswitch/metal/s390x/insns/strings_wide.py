@@ -20,7 +20,6 @@ from worldswitch.metal.s390x.memory import (
     fetch_u8,
     fetch_u16,
     fetch_u32,
-    fetch_u64,
     fetch_u128,
     store_u16,
     store_u64,

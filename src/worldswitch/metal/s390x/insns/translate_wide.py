@@ -67,7 +67,7 @@ def _translations() -> None:
                 specification(cpu)
             enhanced = cpu.facilities[0] & ETF2_ENHANCEMENT != 0
             testing = not enhanced or m3 & NO_TEST == 0
-            # The table lies on a doubleword; without the enhancement that of TRTO and TRTT on a page.
+            # A doubleword boundary; without the enhancement TRTO and TRTT have a page's.
             table = address_in(cpu, u8(1)) & ~u64(7)
             if wide_source and not enhanced:
                 table = table & ~u64(4095)
