@@ -28,6 +28,14 @@ def bc(cpu: Cpu, m1: u8, addr2: u64) -> tuple[bool, u64]:
     return holds(cpu, m1), addr2
 
 
+@insn("BIC", "E347", "RXY_b", ref="PoP 7 BRANCH INDIRECT ON CONDITION", facility=58)
+def bic(cpu: Cpu, m1: u8, addr2: u64) -> tuple[bool, u64]:
+    """Branch to the address in storage, which is fetched only then, if the condition holds."""
+    if not holds(cpu, m1):
+        return False, u64(0)
+    return True, fetch_u64(cpu, OP2, addr2) & cpu.address_mask
+
+
 @insn("BRC", "A74", "RI_c", ref="PoP 7 BRANCH RELATIVE ON CONDITION", leaves=False)
 def brc(cpu: Cpu, m1: u8) -> bool:
     """Branch if the condition holds."""
