@@ -97,17 +97,22 @@ WITH_TEID = sum(1 << c for codes in _ACCESS_ID for c in codes) | sum(
     1 << c
     for c in (
         ProgramCode.SPACE_SWITCH,
-        *range(ProgramCode.AFX_TRANSLATION, ProgramCode.SECONDARY_AUTHORITY + 1),
+        ProgramCode.LSTE_SEQUENCE,
+        *range(ProgramCode.AFX_TRANSLATION, ProgramCode.LSX_TRANSLATION + 1),
     )
 )
 """Bit n is one if program interruption n stores at location 168."""
-WITH_ACCESS_ID = sum(1 << c for codes in _ACCESS_ID for c in codes)
+WITH_ACCESS_ID = sum(1 << c for codes in _ACCESS_ID for c in codes) | (
+    1 << ProgramCode.ASTE_INSTANCE
+)
+"""Bit n is one if program interruption n stores the exception access identification."""
 PER_EVENT = int(ProgramCode.PER_EVENT)
 WITH_DXC = 1 << ProgramCode.DATA | 1 << ProgramCode.VECTOR_PROCESSING
 """Bit n is one if program interruption n stores a data- or vector-exception code."""
 MONITOR_EVENT = int(ProgramCode.MONITOR_EVENT)
 PAGE_TRANSLATION = int(ProgramCode.PAGE_TRANSLATION)
 SPECIFICATION = int(ProgramCode.SPECIFICATION)
+SPACE_SWITCH = int(ProgramCode.SPACE_SWITCH)
 AFP_CONTROL = int(Cr0.AFP_REGISTER)
 EMERGENCY_WORDS = 4
 
@@ -147,11 +152,11 @@ def store_program_codes(cpu: Cpu, code: u64, ilc: u64) -> None:
     poke_u16(base + PGM_CODE, bswap(u16(stored)))
     if code < 64 and (u64(WITH_TEID) >> code) & 1 != 0:
         poke_u64(base + TEID, bswap(cpu.translation_code))
-        if (u64(WITH_ACCESS_ID) >> code) & 1 != 0:
-            poke_u8(base + EXC_ACCESS_ID, cpu.exc_access_id)
         if code == PAGE_TRANSLATION:
             poke_u8(base + EXC_ACCESS_ID + 2, cpu.op_access_id)
             cpu.op_access_id = 0
+    if code < 64 and (u64(WITH_ACCESS_ID) >> code) & 1 != 0:
+        poke_u8(base + EXC_ACCESS_ID, cpu.exc_access_id)
     if code < 64 and (u64(WITH_DXC) >> code) & 1 != 0:
         poke_u32(base + DATA_EXC_CODE, bswap(u32(cpu.data_code)))
         if cpu.cr[0] & AFP_CONTROL != 0:
@@ -172,6 +177,9 @@ def program_interruption(cpu: Cpu, rec: Record) -> None:
     address = rec.pc
     if code >= 64 or (u64(NULLIFYING) >> code) & 1 == 0:
         address = (rec.pc + u64(rec.ilen)) & cpu.address_mask
+    if code == SPACE_SWITCH:
+        # The instruction is completed, and may have branched.
+        address = cpu.psw_addr
     intercept_program(cpu, code, u64(rec.ilen), address, rec.text)
     store_program_codes(cpu, code, u64(rec.ilen))
     swap_psw(cpu, PGM_OLD, address)

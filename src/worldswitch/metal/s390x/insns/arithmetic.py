@@ -38,6 +38,7 @@ OVERFLOW_MASK = 1 << 43
 """Program-mask bit for fixed-point overflow, PSW bit 20."""
 GENERAL_EXTENSION = 34
 DISTINCT_OPERANDS = 45
+MISCELLANEOUS_2 = 58
 Row = tuple[str, str, str, Any]
 
 
@@ -257,6 +258,8 @@ binary(
     [("SLGR", "B90B", "RRE", u64), ("SLG", "E30B", "RXY_a", u64), ("SLGFR", "B91B", "RRE", u32),
      ("SLGF", "E31B", "RXY_a", u32), ("SLGFI", "C24", "RIL_a", u32), ("SLGRK", "B9EB", "RRF", u64)],
 )  # fmt: skip
+binary(i64, ADD[i64], [("AGH", "E338", "RXY_a", i16)], traps=True, facility=MISCELLANEOUS_2)
+binary(i64, SUBTRACT[i64], [("SGH", "E339", "RXY_a", i16)], traps=True, facility=MISCELLANEOUS_2)
 binary(u32, CARRY[u32], [("ALCR", "B998", "RRE", u32), ("ALC", "E398", "RXY_a", u32)])
 binary(u64, CARRY[u64], [("ALCGR", "B988", "RRE", u64), ("ALCG", "E388", "RXY_a", u64)])
 binary(u32, BORROW[u32], [("SLBR", "B999", "RRE", u32), ("SLB", "E399", "RXY_a", u32)])

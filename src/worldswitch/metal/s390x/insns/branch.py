@@ -8,7 +8,7 @@ from worldswitch.metal.s390x.insns.loads_multiple import holds
 from worldswitch.metal.s390x.leave import data_exception, specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
 from worldswitch.metal.s390x.psw import PSW_BA, PSW_EA, set_addressing_mode
-from worldswitch.metal.s390x.regs import low, set_low
+from worldswitch.metal.s390x.regs import low, set_high, set_low
 from worldswitch.metal.s390x.state import OP2, Cpu
 
 COMPARE_AND_TRAP = 0xFF
@@ -26,6 +26,14 @@ def bcr(cpu: Cpu, m1: u8, r2: u8) -> tuple[bool, u64]:
 def bc(cpu: Cpu, m1: u8, addr2: u64) -> tuple[bool, u64]:
     """Branch if the condition holds."""
     return holds(cpu, m1), addr2
+
+
+@insn("BIC", "E347", "RXY_b", ref="PoP 7 BRANCH INDIRECT ON CONDITION", facility=58)
+def bic(cpu: Cpu, m1: u8, addr2: u64) -> tuple[bool, u64]:
+    """Branch to the address in storage, which is fetched only then, if the condition holds."""
+    if not holds(cpu, m1):
+        return False, u64(0)
+    return True, fetch_u64(cpu, OP2, addr2) & cpu.address_mask
 
 
 @insn("BRC", "A74", "RI_c", ref="PoP 7 BRANCH RELATIVE ON CONDITION", leaves=False)
@@ -117,7 +125,7 @@ def mode_bits(address: u64) -> u64:
 
 
 @insn("BSM", "0B", "RR", ref="PoP 7 BRANCH AND SET MODE", control=True, leaves=False)
-def bsm(cpu: Cpu, r1: u8, r2: u8) -> None:
+def bsm(cpu: Cpu, r1: u8, r2: u8, pc: u64) -> None:
     """Save the mode in R1, then branch to R2 with the mode that it holds."""
     target = cpu.gr[r2]
     if r1 != 0:
@@ -130,10 +138,11 @@ def bsm(cpu: Cpu, r1: u8, r2: u8) -> None:
     if r2 != 0:
         set_addressing_mode(cpu, mode_bits(target))
         cpu.psw_addr = target & ~u64(1) & cpu.address_mask
+        cpu.breaking = pc
 
 
 @insn("BASSM", "0C", "RR", ref="PoP 7 BRANCH AND SAVE AND SET MODE", control=True, leaves=False)
-def bassm(cpu: Cpu, r1: u8, r2: u8) -> None:
+def bassm(cpu: Cpu, r1: u8, r2: u8, pc: u64) -> None:
     """Link with the mode, then branch to R2 with the mode that it holds."""
     target = cpu.gr[r2]
     if cpu.psw_mask & PSW_EA != 0:
@@ -143,6 +152,7 @@ def bassm(cpu: Cpu, r1: u8, r2: u8) -> None:
     if r2 != 0:
         set_addressing_mode(cpu, mode_bits(target))
         cpu.psw_addr = target & ~u64(1) & cpu.address_mask
+        cpu.breaking = pc
 
 
 def _counts() -> None:
@@ -303,18 +313,27 @@ def _storage_traps() -> None:
             if chosen(kind(cpu.gr[r1]), fetch(cpu, OP2, addr2), m3):
                 data_exception(cpu, COMPARE_AND_TRAP)
 
-    for mnemonic, opcode, wide in (("LAT", "E39F", False), ("LGAT", "E385", True)):
+    for mnemonic, opcode, size in (("LAT", "E39F", 32), ("LGAT", "E385", 64),
+                                   ("LLGFAT", "E39D", 33), ("LLGTAT", "E39C", 31),
+                                   ("LFHAT", "E3C8", 0)):  # fmt: skip
 
         @insn(mnemonic, opcode, "RXY_a", ref="PoP 7 LOAD AND TRAP", facility=49)
         def load_and_trap(cpu: Cpu, r1: u8, addr2: u64) -> None:
             """Load; data exception if zero was loaded."""
-            if wide:
-                cpu.gr[r1] = fetch_u64(cpu, OP2, addr2)
-                zero = cpu.gr[r1] == 0
+            if size == 64:
+                value = fetch_u64(cpu, OP2, addr2)
+                cpu.gr[r1] = value
             else:
-                set_low(cpu, r1, fetch_u32(cpu, OP2, addr2))
-                zero = low(cpu, r1) == 0
-            if zero:
+                value = u64(fetch_u32(cpu, OP2, addr2))
+                if size == 31:
+                    value = value & 0x7FFF_FFFF
+                if size == 31 or size == 33:
+                    cpu.gr[r1] = value
+                elif size == 0:
+                    set_high(cpu, r1, u32(value))
+                else:
+                    set_low(cpu, r1, u32(value))
+            if value == 0:
                 data_exception(cpu, COMPARE_AND_TRAP)
 
 

@@ -7,6 +7,7 @@ from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.sie_controls import Eca
 from worldswitch.engine import Leave, Typed, typed, u8, u32, u64
+from worldswitch.metal.s390x.access import space_of
 from worldswitch.metal.s390x.dat import translate_quiet
 from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import (
@@ -23,7 +24,7 @@ from worldswitch.metal.s390x.insns.control_checks import (
     special_operation,
     use_keys,
 )
-from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, program, specification
+from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, specification
 from worldswitch.metal.s390x.psw import PSW_DAT, PSW_EA
 from worldswitch.metal.s390x.sie.block import ICPT_PARTEXEC
 from worldswitch.metal.s390x.sie.exits import intercept_with
@@ -132,10 +133,11 @@ OAC_SPACE_VALID = 1
 
 
 @typed(leaves=True)
-def specified_space(cpu: Cpu, access: u64, here: u32, alet: u32) -> u32:
+def specified_space(cpu: Cpu, access: u64, here: u32, b: u8, spare: u32) -> u32:
     """The space that a half of MVCOS's operand-access control designates.
 
-    `here` is the operand's space by the PSW, `alet` the access register's content.
+    `here` is the operand's space by the PSW, `b` its base field, `spare` a context to use for
+    the space that an access register designates.
     ref: PoP 10 MOVE WITH OPTIONAL SPECIFICATIONS
     """
     if access & OAC_SPACE_VALID == 0:
@@ -148,20 +150,9 @@ def specified_space(cpu: Cpu, access: u64, here: u32, alet: u32) -> u32:
     if space == AS_ACCESS_REGISTER:
         if address_space(cpu) == AS_ACCESS_REGISTER:
             return here
-        if alet == 1:
-            return u32(SECONDARY)
-        if alet != 0:
-            # UNMODELLED: access lists for an operand whose mode is not the PSW's.
-            program(cpu, ProgramCode.ALEN_TRANSLATION)
+        cpu.ctx[spare] = space_of(cpu, b)
+        return spare
     return u32(PRIMARY)
-
-
-@typed
-def alet_of(cpu: Cpu, b: u8) -> u32:
-    """The access register of a base field; 0 for register 0 or none."""
-    if b == 0 or b >= 16:
-        return u32(0)
-    return cpu.ar[b]
 
 
 @insn("MVCOS", "C80", "SSF", ref="PoP 10 MOVE WITH OPTIONAL SPECIFICATIONS",
@@ -173,8 +164,8 @@ def mvcos(cpu: Cpu, r3: u8, b1: u8, b2: u8, addr1: u64, addr2: u64) -> None:
     second = cpu.gr[0] & 0xFFFF
     if in_problem_state(cpu) and first & OAC_SPACE_VALID != 0 and (first >> 6) & 3 == AS_HOME:
         special_operation(cpu)
-    to_space = specified_space(cpu, first, OP1, alet_of(cpu, b1))
-    from_space = specified_space(cpu, second, OP2, alet_of(cpu, b2))
+    to_space = specified_space(cpu, first, OP1, b1, SCRATCH1)
+    from_space = specified_space(cpu, second, OP2, b2, SCRATCH2)
     if cpu.cr[0] & CR0_SECONDARY == 0 and (to_space == SECONDARY or from_space == SECONDARY):
         special_operation(cpu)
     to_key = current_key(cpu)

@@ -8,6 +8,7 @@ from worldswitch.engine import (
     i16,
     i32,
     i64,
+    mul_overflows,
     sdiv,
     srem,
     typed,
@@ -17,14 +18,20 @@ from worldswitch.engine import (
     u128,
 )
 from worldswitch.metal.s390x.insn import insn
-from worldswitch.metal.s390x.insns.arithmetic import fetcher
+from worldswitch.metal.s390x.insns.arithmetic import (
+    GET,
+    MISCELLANEOUS_2,
+    PUT,
+    fetcher,
+    trap_overflow,
+)
 from worldswitch.metal.s390x.insns.logic import pair, set_pair
 from worldswitch.metal.s390x.leave import program, specification
 from worldswitch.metal.s390x.regs import low, set_low
 from worldswitch.metal.s390x.state import Cpu
 
 
-def _single(wide: bool, rows: list[tuple[str, str, str, Any]]) -> None:
+def _single(wide: bool, rows: list[tuple[str, str, str, Any]], **rules: Any) -> None:
     """MULTIPLY SINGLE: the low part of the product, no condition code."""
     kind = i64 if wide else i32
     for mnemonic, opcode, format, source in rows:
@@ -54,7 +61,7 @@ def _single(wide: bool, rows: list[tuple[str, str, str, Any]]) -> None:
         else:
             load = fetcher(kind, source)
 
-            @insn(mnemonic, opcode, format, ref=ref)
+            @insn(mnemonic, opcode, format, ref=ref, **rules)
             def storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
                 """R1 times storage."""
                 product = kind(cpu.gr[r1]) * load(cpu, addr2)
@@ -130,6 +137,74 @@ def _double() -> None:
 
 
 _double()
+
+
+_single(True, [("MGH", "E33C", "RXY_a", i16)], facility=MISCELLANEOUS_2)
+
+
+def _single_with_cc() -> None:
+    """MULTIPLY SINGLE that sets the condition code: 3 if the product does not fit."""
+    for mnemonic, opcode, format, kind in (
+        ("MSRKC", "B9FD", "RRF", i32), ("MSC", "E353", "RXY_a", i32),
+        ("MSGRKC", "B9ED", "RRF", i64), ("MSGC", "E383", "RXY_a", i64),
+    ):  # fmt: skip
+        get, put = GET[kind], PUT[kind]
+
+        @typed(leaves=True, name=f"multiply_cc_{kind.__name__}")
+        def multiply(cpu: Cpu, r1: u8, a: kind, b: kind) -> None:
+            product = a * b
+            overflow = mul_overflows(a, b)
+            put(cpu, r1, product)
+            cpu.cc = 3 if overflow else (0 if product == 0 else (1 if product < 0 else 2))
+            trap_overflow(cpu)
+
+        if format == "RRF":
+
+            @insn(mnemonic, opcode, format, ref="PoP 7 MULTIPLY SINGLE", facility=MISCELLANEOUS_2)
+            def registers(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
+                """R1 := R2 times R3."""
+                multiply(cpu, r1, get(cpu, r2), get(cpu, r3))
+
+        else:
+            load = fetcher(kind, kind)
+
+            @insn(mnemonic, opcode, format, ref="PoP 7 MULTIPLY SINGLE", facility=MISCELLANEOUS_2)
+            def storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
+                """R1 times storage."""
+                multiply(cpu, r1, get(cpu, r1), load(cpu, addr2))
+
+
+_single_with_cc()
+
+
+@typed
+def multiply_long(cpu: Cpu, r1: u8, a: u64, b: u64) -> None:
+    """The signed 128-bit product of two doublewords, into the pair at R1."""
+    product = u128(a) * u128(b)
+    high = u64(product >> 64)
+    if i64(a) < 0:
+        high = high - b
+    if i64(b) < 0:
+        high = high - a
+    cpu.gr[r1] = high
+    cpu.gr[r1 + 1] = u64(product)
+
+
+@insn("MGRK", "B9EC", "RRF", ref="PoP 7 MULTIPLY", facility=MISCELLANEOUS_2)
+def mgrk(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
+    """R2 times R3, signed, into the pair at R1."""
+    even(cpu, r1)
+    multiply_long(cpu, r1, cpu.gr[r2], cpu.gr[r3])
+
+
+LOAD_64 = fetcher(u64, u64)
+
+
+@insn("MG", "E384", "RXY_a", ref="PoP 7 MULTIPLY", facility=MISCELLANEOUS_2)
+def mg(cpu: Cpu, r1: u8, addr2: u64) -> None:
+    """The odd register times storage, signed."""
+    even(cpu, r1)
+    multiply_long(cpu, r1, cpu.gr[r1 + 1], LOAD_64(cpu, addr2))
 
 
 @typed(leaves=True, inline=False)

@@ -62,6 +62,17 @@ def pcc(cpu: Cpu) -> None:
     query(cpu, 0)
 
 
+@insn("PCKMO", "B928", "RRE", ref="PoP 10 PERFORM CRYPTOGRAPHIC KEY MANAGEMENT OPERATION",
+      facility=Facility.MSA_3, privileged=True)  # fmt: skip
+def pckmo(cpu: Cpu) -> None:
+    """The query function; no key can be encrypted."""
+    if cpu.gr[0] & 0xFF != QUERY:
+        specification(cpu)
+    cc = cpu.cc
+    query(cpu, 0)
+    cpu.cc = cc
+
+
 @typed(inline=False)
 def random(cpu: Cpu) -> u64:
     """The next value of the generator: repeatable, for a run has to be."""

@@ -29,7 +29,7 @@ from worldswitch.metal.s390x.memory import (
     store_u8,
     write_page,
 )
-from worldswitch.metal.s390x.psw import PSW_EA
+from worldswitch.metal.s390x.psw import PSW_BA, PSW_EA
 from worldswitch.metal.s390x.regs import low
 from worldswitch.metal.s390x.state import OP1, OP2, Cpu
 
@@ -219,6 +219,15 @@ def set_address(cpu: Cpu, r: u8, value: u64) -> None:
         cpu.gr[r] = value
     else:
         cpu.gr[r] = (cpu.gr[r] & 0xFFFF_FFFF_0000_0000) | (value & cpu.address_mask)
+
+
+@typed
+def set_mark(cpu: Cpu, r: u8, value: u64) -> None:
+    """Put an address into a register as TRT and EDMK do: bits 0-39 stay in the 24-bit mode."""
+    if cpu.psw_mask & PSW_BA != 0:
+        set_address(cpu, r, value)
+    else:
+        cpu.gr[r] = (cpu.gr[r] & 0xFFFF_FFFF_FF00_0000) | value
 
 
 @typed(inline=True)

@@ -12,6 +12,7 @@ from worldswitch.metal.s390x.insns.strings import (
     length_in,
     set_address,
     set_length,
+    set_mark,
 )
 from worldswitch.metal.s390x.leave import specification
 from worldswitch.metal.s390x.memory import (
@@ -51,7 +52,7 @@ def _translate_and_test(mnemonic: str, opcode: str, backwards: bool) -> None:
             byte = fetch_u8(cpu, OP1, at)
             entry = fetch_u8(cpu, OP2, (addr2 + u64(byte)) & cpu.address_mask)
             if entry != 0:
-                set_address(cpu, 1, at)
+                set_mark(cpu, 1, at)
                 cpu.gr[2] = (cpu.gr[2] & 0xFFFF_FFFF_FFFF_FF00) | u64(entry)
                 cpu.cc = 2 if i + 1 == count else 1
                 return
