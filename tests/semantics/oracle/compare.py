@@ -159,10 +159,16 @@ class Comparer:
                 Outcome.of(ours, case.number, True),
                 Outcome.of(theirs, case.number, False),
             )
-            result.exceptions += mine.values[CODE] != 0
+            result.exceptions += mine.values[CODE] != 0 and len(cases) > 1
             if mine.values != other.values or mine.window != other.window:
-                result.found.append(Disagreement(case, mine, other))
                 explained = True
+                if len(cases) == 1:
+                    result.found.append(Disagreement(case, mine, other))
+                else:
+                    # Storage may differ by what an earlier case left: once more, alone.
+                    self._compare([case], low, result)
+        if len(cases) == 1:
+            return
         low_part = slice(LOW_WINDOW, LOW_WINDOW_END)
         if not explained and ours[low_part] != theirs[low_part]:
             result.stray += 1

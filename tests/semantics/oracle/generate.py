@@ -233,7 +233,7 @@ class Generator:
                 ops[operand.name] = rng.randrange(16) if rng.random() < 0.7 else 0
                 if operand.name != "x2" and rng.random() < 0.9:
                     ops[operand.name] = rng.randrange(1, 16)
-            elif operand.name in used or rng.random() < 0.1:
+            elif operand.name in used or operand.name == "target":
                 ops[operand.name] = rng.getrandbits(operand.width)
         for register in PAIRS.get(name, ()):
             if rng.random() < 0.97:

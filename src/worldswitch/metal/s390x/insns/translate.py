@@ -15,10 +15,12 @@ from worldswitch.metal.s390x.insns.strings import (
 )
 from worldswitch.metal.s390x.leave import specification
 from worldswitch.metal.s390x.memory import (
+    PAGE_MASK,
     check_write,
     fetch_u8,
     store_u8,
 )
+from worldswitch.metal.s390x.psw import PSW_BA, PSW_EA
 from worldswitch.metal.s390x.regs import low
 from worldswitch.metal.s390x.state import OP1, OP2, Cpu
 
@@ -29,6 +31,13 @@ def tr(cpu: Cpu, l1: u8, addr1: u64, addr2: u64) -> None:
     count = u64(l1) + 1
     check_write(cpu, OP1, addr1, count)
     i: u64 = 0
+    if (addr2 ^ (addr2 + 255)) & PAGE_MASK != 0:
+        # Every entry that is used is looked at before the first byte changes.
+        while i < count:
+            byte = fetch_u8(cpu, OP1, (addr1 + i) & cpu.address_mask)
+            fetch_u8(cpu, OP2, (addr2 + u64(byte)) & cpu.address_mask)
+            i += 1
+        i = 0
     while i < count:
         at = (addr1 + i) & cpu.address_mask
         byte = fetch_u8(cpu, OP1, at)
@@ -51,7 +60,11 @@ def _translate_and_test(mnemonic: str, opcode: str, backwards: bool) -> None:
             byte = fetch_u8(cpu, OP1, at)
             entry = fetch_u8(cpu, OP2, (addr2 + u64(byte)) & cpu.address_mask)
             if entry != 0:
-                set_address(cpu, 1, at)
+                if cpu.psw_mask & (PSW_EA | PSW_BA) != 0:
+                    set_address(cpu, 1, at)
+                else:
+                    # Unlike other instructions, these keep bits 32-39 in the 24-bit mode.
+                    cpu.gr[1] = (cpu.gr[1] & 0xFFFF_FFFF_FF00_0000) | at
                 cpu.gr[2] = (cpu.gr[2] & 0xFFFF_FFFF_FFFF_FF00) | u64(entry)
                 cpu.cc = 2 if i + 1 == count else 1
                 return
