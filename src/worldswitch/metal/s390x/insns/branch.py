@@ -89,28 +89,32 @@ def bas(cpu: Cpu, r1: u8, addr2: u64, next_pc: u64) -> tuple[bool, u64]:
 
 
 @typed
-def link_24(cpu: Cpu, r1: u8, next_pc: u64, ilen: u64) -> None:
-    """Link information of BRANCH AND LINK: in 24-bit mode ILC, condition code, program mask."""
+def link_24(cpu: Cpu, r1: u8, pc: u64, next_pc: u64) -> None:
+    """Link information of BRANCH AND LINK: in 24-bit mode ILC, condition code, program mask.
+
+    The ILC is an EXECUTE's if that is how the instruction came to be executed.
+    """
     if cpu.psw_mask & (PSW_EA | PSW_BA) != 0:
         link(cpu, r1, next_pc)
     else:
         mask = (cpu.psw_mask >> 40) & 0xF
-        word = (ilen << 29) | (cpu.cc << 28) | (mask << 24) | (next_pc & 0xFF_FFFF)
+        code = ((next_pc - pc) >> 1) & 3
+        word = (code << 30) | (cpu.cc << 28) | (mask << 24) | (next_pc & 0xFF_FFFF)
         set_low(cpu, r1, u32(word))
 
 
 @insn("BALR", "05", "RR", ref="PoP 7 BRANCH AND LINK", leaves=False)
-def balr(cpu: Cpu, r1: u8, r2: u8, next_pc: u64) -> tuple[bool, u64]:
+def balr(cpu: Cpu, r1: u8, r2: u8, pc: u64, next_pc: u64) -> tuple[bool, u64]:
     """Link, then branch to R2 unless it is 0."""
     target = cpu.gr[r2] & cpu.address_mask
-    link_24(cpu, r1, next_pc, u64(1))
+    link_24(cpu, r1, pc, next_pc)
     return r2 != 0, target
 
 
 @insn("BAL", "45", "RX_a", ref="PoP 7 BRANCH AND LINK", leaves=False)
-def bal(cpu: Cpu, r1: u8, addr2: u64, next_pc: u64) -> tuple[bool, u64]:
+def bal(cpu: Cpu, r1: u8, addr2: u64, pc: u64, next_pc: u64) -> tuple[bool, u64]:
     """Link and branch."""
-    link_24(cpu, r1, next_pc, u64(2))
+    link_24(cpu, r1, pc, next_pc)
     return True, addr2
 
 

@@ -318,14 +318,16 @@ def unpk(cpu: Cpu, l1: u8, l2: u8, addr1: u64, addr2: u64) -> None:
     nibble: u64 = 0
     while left1 != 0:
         left1 -= 1
-        digit: u8 = 0
-        if left2 >= 0:
+        # Both digits come from one fetch, even if the first one's result destroys the byte.
+        if nibble != 0:
+            byte = byte >> 4
+        elif left2 >= 0:
             byte = fetch_u8(cpu, OP2, (addr2 + u64(left2)) & cpu.address_mask)
-            digit = byte & 15 if nibble == 0 else byte >> 4
-            if nibble == 1:
-                left2 -= 1
-            nibble = nibble ^ 1
-        store_u8(cpu, OP1, (addr1 + left1) & cpu.address_mask, digit | 0xF0)
+            left2 -= 1
+        else:
+            byte = 0
+        nibble = nibble ^ 1
+        store_u8(cpu, OP1, (addr1 + left1) & cpu.address_mask, (byte & 15) | 0xF0)
 
 
 @insn("PACK", "F2", "SS_b", ref="PoP 7 PACK")
