@@ -3,6 +3,7 @@
 from worldswitch.metal.s390x.insns import (
     arithmetic,
     bfp,
+    bfp_convert,
     branch,
     control_checks,
     control_dat,
@@ -17,6 +18,7 @@ from worldswitch.metal.s390x.insns import (
     control_tlb,
     control_trace,
     execute,
+    fpc,
     loads,
     loads_multiple,
     logic,
@@ -31,6 +33,7 @@ from worldswitch.metal.s390x.insns import (
 __all__ = [
     "arithmetic",
     "bfp",
+    "bfp_convert",
     "branch",
     "control_checks",
     "control_dat",
@@ -45,6 +48,7 @@ __all__ = [
     "control_tlb",
     "control_trace",
     "execute",
+    "fpc",
     "loads",
     "loads_multiple",
     "logic",
