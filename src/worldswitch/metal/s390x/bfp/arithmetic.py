@@ -150,7 +150,7 @@ def multiply(cpu: Cpu, w: u64, to: u64, a: u128, b: u128) -> tuple[u128, u64]:
 def quotient(a: u128, b: u128, count: u64) -> tuple[u128, u128]:
     """`count` bits of a / b, for b <= a < 2b < 2**128, and twice the remainder."""
     rest = a
-    q: u128 = 0
+    q = u128(0)
     n = count
     while n != 0:
         q = q << 1
