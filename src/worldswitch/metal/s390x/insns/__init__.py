@@ -3,6 +3,7 @@
 from worldswitch.metal.s390x.insns import (
     arithmetic,
     bfp,
+    bfp_convert,
     branch,
     control_checks,
     control_dat,
@@ -19,6 +20,7 @@ from worldswitch.metal.s390x.insns import (
     decimal,
     decimal_edit,
     execute,
+    fpc,
     linkage_branch,
     linkage_call,
     linkage_spaces,
@@ -41,6 +43,7 @@ from worldswitch.metal.s390x.insns import (
 __all__ = [
     "arithmetic",
     "bfp",
+    "bfp_convert",
     "branch",
     "control_checks",
     "control_dat",
@@ -57,6 +60,7 @@ __all__ = [
     "decimal",
     "decimal_edit",
     "execute",
+    "fpc",
     "linkage_branch",
     "linkage_call",
     "linkage_spaces",

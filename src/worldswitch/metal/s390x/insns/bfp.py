@@ -1,355 +1,301 @@
-"""Binary floating point, short and long. ref: PoP chapter 19.
+"""Arithmetic on binary floating point. ref: PoP chapter 19
 
-UNMODELLED: IEEE exception flags and traps, and rounding modes other than to nearest in
-arithmetic: results are rounded to nearest even and the FPC register stays as it is. Extended
-operands are absent.
+The work is done in metal/s390x/bfp; here are the encodings and where operands come from.
 """
 
 from typing import Any
 
-from worldswitch.engine import f32, f64, i32, i64, typed, u8, u32, u64
-from worldswitch.engine.intrinsics import (
-    bits_of_f32,
-    bits_of_f64,
-    ceiling,
-    f32_of_bits,
-    f64_of_bits,
-    floor,
-    fused,
-    round_even,
-    sqrt,
-    truncate,
+from worldswitch.engine import Typed, typed, u8, u32, u64, u128
+from worldswitch.metal.s390x.bfp import fast
+from worldswitch.metal.s390x.bfp.arithmetic import (
+    add,
+    compare,
+    divide,
+    multiply,
+    multiply_add,
+    square_root,
+)
+from worldswitch.metal.s390x.bfp.divide_integer import divide_to_integer
+from worldswitch.metal.s390x.bfp.fields import EXTENDED, LONG, SHORT, SIGN
+from worldswitch.metal.s390x.bfp.operands import (
+    COMPLETE,
+    COMPLETE_CC,
+    FORMATS,
+    GET,
+    LOAD,
+    PUT,
+    check_pair,
+    method_of,
+    suppress,
 )
 from worldswitch.metal.s390x.insn import insn
-from worldswitch.metal.s390x.insns.registers_fp import fr, set_fr, set_short
-from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
-from worldswitch.metal.s390x.regs import set_low
-from worldswitch.metal.s390x.state import OP2, Cpu
+from worldswitch.metal.s390x.leave import data_exception, specification
+from worldswitch.metal.s390x.state import Cpu
+
+WORK = dict[int, Typed[Any, Any]]
+"""For each format, what an operation does with register R1 and a second operand."""
+
+
+def _try_short(quick: Typed[Any, Any]) -> Typed[Any, Any]:
+    @typed(inline=True, name=f"try_{quick.name}")
+    def attempt(cpu: Cpu, a: u128, b: u128) -> tuple[bool, u128]:
+        done, bits = quick(cpu, u32(a >> 96), u32(b >> 96))
+        return done, u128(bits) << 96
+
+    return attempt
+
+
+def _try_long(quick: Typed[Any, Any]) -> Typed[Any, Any]:
+    @typed(inline=True, name=f"try_{quick.name}")
+    def attempt(cpu: Cpu, a: u128, b: u128) -> tuple[bool, u128]:
+        done, bits = quick(cpu, u64(a >> 64), u64(b >> 64))
+        return done, u128(bits) << 64
+
+    return attempt
 
 
 @typed(inline=True)
-def get_short(cpu: Cpu, r: u8) -> f32:
-    """The short operand in a floating-point register."""
-    return f32_of_bits(u32(fr(cpu, r) >> 32))
+def never(cpu: Cpu, a: u128, b: u128) -> tuple[bool, u128]:
+    """Where there is no short cut."""
+    return False, a
 
 
-@typed(inline=True)
-def put_short(cpu: Cpu, r: u8, value: f32) -> None:
-    """A short result."""
-    set_short(cpu, r, bits_of_f32(value))
+def _quick(short: Typed[Any, Any], long: Typed[Any, Any]) -> WORK:
+    return {SHORT: _try_short(short), LONG: _try_long(long), EXTENDED: never}
 
 
-@typed(inline=True)
-def get_long(cpu: Cpu, r: u8) -> f64:
-    """The long operand in a floating-point register."""
-    return f64_of_bits(fr(cpu, r))
+def _sums(flip: int) -> WORK:
+    quick = _quick(fast.add_short, fast.add_long)
+    work: WORK = {}
+    for _, w in FORMATS:
+        get, attempt, complete = GET[w], quick[w], COMPLETE_CC[w]
 
-
-@typed(inline=True)
-def put_long(cpu: Cpu, r: u8, value: f64) -> None:
-    """A long result."""
-    set_fr(cpu, r, bits_of_f64(value))
-
-
-@typed(leaves=True, inline=True)
-def load_short(cpu: Cpu, address: u64) -> f32:
-    """A short operand in storage."""
-    return f32_of_bits(fetch_u32(cpu, OP2, address))
-
-
-@typed(leaves=True, inline=True)
-def load_long(cpu: Cpu, address: u64) -> f64:
-    """A long operand in storage."""
-    return f64_of_bits(fetch_u64(cpu, OP2, address))
-
-
-@typed
-def set_sign_cc(cpu: Cpu, value: f64) -> None:
-    """Condition code of a result: 0 zero, 1 less, 2 greater, 3 not a number."""
-    cpu.cc = 0 if value == 0.0 else (1 if value < 0.0 else (2 if value > 0.0 else 3))
-
-
-@typed
-def set_compare_cc(cpu: Cpu, a: f64, b: f64) -> None:
-    """Condition code of a comparison: 0 equal, 1 low, 2 high, 3 unordered."""
-    cpu.cc = 0 if a == b else (1 if a < b else (2 if a > b else 3))
-
-
-ACCESS: dict[Any, tuple[Any, Any, Any]] = {
-    f32: (get_short, put_short, load_short),
-    f64: (get_long, put_long, load_long),
-}
-
-
-def _arithmetic(name: str, op: str, short: tuple[str, str], long: tuple[str, str]) -> None:
-    add, subtract, multiply = op == "+", op == "-", op == "*"
-    sets_cc = op in "+-"
-    for letter, kind, (register, storage) in (("E", f32, short), ("D", f64, long)):
-        get, put, load = ACCESS[kind]
-
-        @typed(inline=True, name=f"{name}_{kind.__name__}")
-        def operate(cpu: Cpu, r1: u8, b: kind) -> None:
+        @typed(leaves=True, inline=False, name=f"sum_{w}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
             a = get(cpu, r1)
-            if add:
-                result = a + b
-            elif subtract:
-                result = a - b
-            elif multiply:
-                result = a * b
-            else:
-                result = a / b
-            put(cpu, r1, result)
-            if sets_cc:
-                set_sign_cc(cpu, f64(result))
+            done, image = attempt(cpu, a, b ^ flip)
+            dxc: u64 = 0
+            if not done:
+                image, dxc = add(cpu, w, a, b, u128(flip))
+            complete(cpu, r1, image, dxc)
 
-        @insn(f"{name}{letter}BR", register, "RRE", ref=f"PoP 19 {name}", bfp=True, leaves=False)
+        work[w] = operate
+    return work
+
+
+def _products() -> WORK:
+    quick = _quick(fast.multiply_short, fast.multiply_long)
+    work: WORK = {}
+    for _, w in FORMATS:
+        get, attempt, complete = GET[w], quick[w], COMPLETE[w]
+
+        @typed(leaves=True, inline=False, name=f"product_{w}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
+            a = get(cpu, r1)
+            done, image = attempt(cpu, a, b)
+            dxc: u64 = 0
+            if not done:
+                image, dxc = multiply(cpu, w, w, a, b)
+            complete(cpu, r1, image, dxc)
+
+        work[w] = operate
+    return work
+
+
+def _quotients() -> WORK:
+    quick = _quick(fast.divide_short, fast.divide_long)
+    work: WORK = {}
+    for _, w in FORMATS:
+        get, attempt, complete = GET[w], quick[w], COMPLETE[w]
+
+        @typed(leaves=True, inline=False, name=f"quotient_{w}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
+            a = get(cpu, r1)
+            done, image = attempt(cpu, a, b)
+            dxc: u64 = 0
+            if not done:
+                image, dxc = divide(cpu, w, a, b)
+            complete(cpu, r1, image, dxc)
+
+        work[w] = operate
+    return work
+
+
+@typed(inline=True)
+def root_short(cpu: Cpu, b: u128) -> tuple[bool, u128]:
+    """Short cut of the short square root."""
+    done, bits = fast.root_short(cpu, u32(b >> 96))
+    return done, u128(bits) << 96
+
+
+@typed(inline=True)
+def root_long(cpu: Cpu, b: u128) -> tuple[bool, u128]:
+    """Short cut of the long square root."""
+    done, bits = fast.root_long(cpu, u64(b >> 64))
+    return done, u128(bits) << 64
+
+
+@typed(inline=True)
+def root_extended(cpu: Cpu, b: u128) -> tuple[bool, u128]:
+    """There is none."""
+    return False, b
+
+
+def _roots() -> WORK:
+    quick = {SHORT: root_short, LONG: root_long, EXTENDED: root_extended}
+    work: WORK = {}
+    for _, w in FORMATS:
+        attempt, complete = quick[w], COMPLETE[w]
+
+        @typed(leaves=True, inline=False, name=f"root_{w}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
+            done, image = attempt(cpu, b)
+            dxc: u64 = 0
+            if not done:
+                image, dxc = square_root(cpu, w, b)
+            complete(cpu, r1, image, dxc)
+
+        work[w] = operate
+    return work
+
+
+def _comparisons(signal: bool) -> WORK:
+    work: WORK = {}
+    for _, w in FORMATS:
+        get = GET[w]
+
+        @typed(leaves=True, inline=False, name=f"compare_{w}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
+            cc, dxc = compare(cpu, w, get(cpu, r1), b, signal)
+            suppress(cpu, dxc)
+            cpu.cc = cc
+
+        work[w] = operate
+    return work
+
+
+def _long_products() -> WORK:
+    """MULTIPLY whose product is of the next longer format, keyed by the factors' format."""
+    work: WORK = {}
+    for w, to in ((SHORT, LONG), (LONG, EXTENDED)):
+        get, complete = GET[w], COMPLETE[to]
+
+        @typed(leaves=True, inline=False, name=f"long_product_{w}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
+            image, dxc = multiply(cpu, w, to, get(cpu, r1), b)
+            complete(cpu, r1, image, dxc)
+
+        work[w] = operate
+    return work
+
+
+def _instructions(name: str, forms: dict[int, tuple[str, int]], work: WORK) -> None:
+    """Register and storage forms. The opcodes are B3 and ED with the form's second byte."""
+    for w, (mnemonic, second) in forms.items():
+        operate, get = work[w], GET[w]
+        pair1 = w == EXTENDED or mnemonic == "MXDB"
+        pair2 = w == EXTENDED
+
+        @insn(f"{mnemonic}R", f"B3{second:02X}", "RRE", ref=f"PoP 19 {name}", bfp=True)
         def registers(cpu: Cpu, r1: u8, r2: u8) -> None:
-            """R1 op R2."""
+            """The operation on R1 and R2."""
+            if pair1:
+                check_pair(cpu, r1)
+            if pair2:
+                check_pair(cpu, r2)
             operate(cpu, r1, get(cpu, r2))
 
-        @insn(f"{name}{letter}B", storage, "RXE", ref=f"PoP 19 {name}", bfp=True)
-        def indexed(cpu: Cpu, r1: u8, addr2: u64) -> None:
-            """R1 op storage."""
+        if w == EXTENDED:
+            continue
+        load = LOAD[w]
+
+        @insn(mnemonic, f"ED{second:02X}", "RXE", ref=f"PoP 19 {name}", bfp=True)
+        def storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
+            """The operation on R1 and storage."""
+            if pair1:
+                check_pair(cpu, r1)
             operate(cpu, r1, load(cpu, addr2))
 
 
-_arithmetic("A", "+", ("B30A", "ED0A"), ("B31A", "ED1A"))
-_arithmetic("S", "-", ("B30B", "ED0B"), ("B31B", "ED1B"))
-_arithmetic("D", "/", ("B30D", "ED0D"), ("B31D", "ED1D"))
+def _forms(pattern: str, second: int) -> dict[int, tuple[str, int]]:
+    steps = {SHORT: 0, LONG: 0x10, EXTENDED: 0x40}
+    return {w: (pattern.replace("?", letter), second + steps[w]) for letter, w in FORMATS}
 
 
-def _multiplications() -> None:
-    for mnemonic, register, storage, kind in (("MEEB", "B317", "ED17", f32),
-                                              ("MDB", "B31C", "ED1C", f64)):  # fmt: skip
-        get, put, load = ACCESS[kind]
+_instructions("ADD", _forms("A?B", 0x0A), _sums(0))
+_instructions("SUBTRACT", _forms("S?B", 0x0B), _sums(SIGN))
+_instructions("DIVIDE", _forms("D?B", 0x0D), _quotients())
+_instructions("COMPARE", _forms("C?B", 0x09), _comparisons(False))
+_instructions("COMPARE AND SIGNAL", _forms("K?B", 0x08), _comparisons(True))
+_instructions(
+    "MULTIPLY", {SHORT: ("MEEB", 0x17), LONG: ("MDB", 0x1C), EXTENDED: ("MXB", 0x4C)}, _products()
+)
+_instructions("MULTIPLY", {SHORT: ("MDEB", 0x0C), LONG: ("MXDB", 0x07)}, _long_products())
+_instructions(
+    "SQUARE ROOT",
+    {SHORT: ("SQEB", 0x14), LONG: ("SQDB", 0x15), EXTENDED: ("SQXB", 0x16)},
+    _roots(),
+)
 
-        @insn(f"{mnemonic}R", register, "RRE", ref="PoP 19 MULTIPLY", bfp=True, leaves=False)
-        def registers(cpu: Cpu, r1: u8, r2: u8) -> None:
-            """R1 times R2."""
-            put(cpu, r1, get(cpu, r1) * get(cpu, r2))
 
-        @insn(mnemonic, storage, "RXE", ref="PoP 19 MULTIPLY", bfp=True)
-        def indexed(cpu: Cpu, r1: u8, addr2: u64) -> None:
-            """R1 times storage."""
-            put(cpu, r1, get(cpu, r1) * load(cpu, addr2))
+def _fused(name: str, letter: str, second: int, flip: int) -> None:
+    for w, suffix in ((SHORT, "EB"), (LONG, "DB")):
+        get, load, complete = GET[w], LOAD[w], COMPLETE[w]
+        base = second + (0x10 if w == LONG else 0)
+        mnemonic = f"M{letter}{suffix}"
+        quick_long = w == LONG
 
-    for mnemonic, register, storage, minus in (("MADB", "B31E", "ED1E", False),
-                                               ("MSDB", "B31F", "ED1F", True)):  # fmt: skip
+        @typed(leaves=True, inline=False, name=f"fused_{w}")
+        def operate(cpu: Cpu, r1: u8, r3: u8, b: u128) -> None:
+            a = get(cpu, r1)
+            c = get(cpu, r3)
+            image: u128 = 0
+            dxc: u64 = 0
+            done = False
+            if quick_long:
+                addend = u64((a ^ flip) >> 64)
+                done, bits = fast.fused_long(cpu, addend, u64(b >> 64), u64(c >> 64))
+                image = u128(bits) << 64
+            if not done:
+                image, dxc = multiply_add(cpu, w, a, b, c, u128(flip))
+            complete(cpu, r1, image, dxc)
 
-        @insn(f"{mnemonic}R", register, "RRD", ref="PoP 19 MULTIPLY AND ADD", bfp=True,
-              leaves=False)  # fmt: skip
-        def fused_registers(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
+        @insn(f"{mnemonic}R", f"B3{base:02X}", "RRD", ref=f"PoP 19 {name}", bfp=True)
+        def registers(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
             """R1 := R3 * R2 plus or minus R1, rounded once."""
-            c = get_long(cpu, r1)
-            if minus:
-                c = -c
-            put_long(cpu, r1, fused(get_long(cpu, r3), get_long(cpu, r2), c))
+            operate(cpu, r1, r3, get(cpu, r2))
 
-        @insn(mnemonic, storage, "RXF", ref="PoP 19 MULTIPLY AND ADD", bfp=True)
-        def fused_storage(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
+        @insn(mnemonic, f"ED{base:02X}", "RXF", ref=f"PoP 19 {name}", bfp=True)
+        def storage(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
             """R1 := R3 * storage plus or minus R1, rounded once."""
-            c = get_long(cpu, r1)
-            if minus:
-                c = -c
-            put_long(cpu, r1, fused(get_long(cpu, r3), load_long(cpu, addr2), c))
+            operate(cpu, r1, r3, load(cpu, addr2))
 
 
-_multiplications()
+_fused("MULTIPLY AND ADD", "A", 0x0E, 0)
+_fused("MULTIPLY AND SUBTRACT", "S", 0x0F, SIGN)
 
 
-def _comparisons() -> None:
-    for mnemonic, register, storage, kind in (
-        ("CEB", "B309", "ED09", f32), ("CDB", "B319", "ED19", f64),
-        ("KEB", "B308", "ED08", f32), ("KDB", "B318", "ED18", f64),
-    ):  # fmt: skip
-        get, _, load = ACCESS[kind]
+def _divisions_to_integer() -> None:
+    for mnemonic, opcode, w in (("DIEBR", "B353", SHORT), ("DIDBR", "B35B", LONG)):
+        get, put = GET[w], PUT[w]
 
-        @insn(f"{mnemonic}R", register, "RRE", ref="PoP 19 COMPARE", bfp=True, leaves=False)
-        def registers(cpu: Cpu, r1: u8, r2: u8) -> None:
-            """R1 with R2."""
-            set_compare_cc(cpu, f64(get(cpu, r1)), f64(get(cpu, r2)))
+        @typed(leaves=True, inline=False, name=f"divide_to_integer_{w}")
+        def operate(cpu: Cpu, r1: u8, r2: u8, r3: u8, m4: u8) -> None:
+            if r1 == r2 or r1 == r3 or r2 == r3:
+                specification(cpu)
+            mode = method_of(cpu, m4)
+            rest, quotient, cc, dxc = divide_to_integer(cpu, w, mode, get(cpu, r1), get(cpu, r2))
+            suppress(cpu, dxc)
+            put(cpu, r1, rest)
+            put(cpu, r3, quotient)
+            cpu.cc = cc
+            if dxc != 0:
+                data_exception(cpu, u8(dxc))
 
-        @insn(mnemonic, storage, "RXE", ref="PoP 19 COMPARE", bfp=True)
-        def indexed(cpu: Cpu, r1: u8, addr2: u64) -> None:
-            """R1 with storage."""
-            set_compare_cc(cpu, f64(get(cpu, r1)), f64(load(cpu, addr2)))
-
-
-_comparisons()
-
-
-def _signs() -> None:
-    """LOAD AND TEST, COMPLEMENT, POSITIVE, NEGATIVE: only the sign bit changes."""
-    for index, (name, change) in enumerate(
-        (("LP", "clear"), ("LN", "set"), ("LT", "keep"), ("LC", "invert"))
-    ):
-        clear, put_one, invert = change == "clear", change == "set", change == "invert"
-        for letter, base, kind in (("E", 0xB300, f32), ("D", 0xB310, f64)):
-            get, _, _ = ACCESS[kind]
-            sign = 1 << 63
-
-            @insn(f"{name}{letter}BR", f"{base + index:04X}", "RRE", ref=f"PoP 19 {name}",
-                  bfp=True, leaves=False)  # fmt: skip
-            def move(cpu: Cpu, r1: u8, r2: u8) -> None:
-                """Copy with the sign as the name says; the result sets the condition code."""
-                bits = fr(cpu, r2)
-                if clear:
-                    bits = bits & ~u64(sign)
-                elif put_one:
-                    bits = bits | sign
-                elif invert:
-                    bits = bits ^ sign
-                if kind is f32:
-                    set_short(cpu, r1, u32(bits >> 32))
-                else:
-                    set_fr(cpu, r1, bits)
-                set_sign_cc(cpu, f64(get(cpu, r1)))
+        @insn(mnemonic, opcode, "RRF", ref="PoP 19 DIVIDE TO INTEGER", bfp=True)
+        def divide_integer(cpu: Cpu, r1: u8, r2: u8, r3: u8, m4: u8) -> None:
+            """R1 := the remainder of R1 / R2, R3 := the integral quotient, by method M4."""
+            operate(cpu, r1, r2, r3, m4)
 
 
-_signs()
-
-
-@insn("LDEBR", "B304", "RRE", ref="PoP 19 LOAD LENGTHENED", bfp=True, leaves=False)
-def ldebr(cpu: Cpu, r1: u8, r2: u8) -> None:
-    """Short to long."""
-    put_long(cpu, r1, f64(get_short(cpu, r2)))
-
-
-@insn("LDEB", "ED04", "RXE", ref="PoP 19 LOAD LENGTHENED", bfp=True)
-def ldeb(cpu: Cpu, r1: u8, addr2: u64) -> None:
-    """Short in storage to long."""
-    put_long(cpu, r1, f64(load_short(cpu, addr2)))
-
-
-@insn("LEDBR", "B344", "RRE", ref="PoP 19 LOAD ROUNDED", bfp=True, leaves=False)
-def ledbr(cpu: Cpu, r1: u8, r2: u8) -> None:
-    """Long to short."""
-    put_short(cpu, r1, f32(get_long(cpu, r2)))
-
-
-@insn("SQDBR", "B315", "RRE", ref="PoP 19 SQUARE ROOT", bfp=True, leaves=False)
-def sqdbr(cpu: Cpu, r1: u8, r2: u8) -> None:
-    """Square root, long."""
-    put_long(cpu, r1, sqrt(get_long(cpu, r2)))
-
-
-@insn("SQEBR", "B314", "RRE", ref="PoP 19 SQUARE ROOT", bfp=True, leaves=False)
-def sqebr(cpu: Cpu, r1: u8, r2: u8) -> None:
-    """Square root, short."""
-    put_short(cpu, r1, f32(sqrt(f64(get_short(cpu, r2)))))
-
-
-def _from_fixed() -> None:
-    for mnemonic, opcode, source, kind in (
-        ("CEFBR", "B394", i32, f32), ("CDFBR", "B395", i32, f64), ("CEGBR", "B3A4", i64, f32),
-        ("CDGBR", "B3A5", i64, f64), ("CELFBR", "B390", u32, f32), ("CDLFBR", "B391", u32, f64),
-        ("CELGBR", "B3A0", u64, f32), ("CDLGBR", "B3A1", u64, f64),
-    ):  # fmt: skip
-        put = ACCESS[kind][1]
-        facility = 37 if mnemonic[2] == "L" else None
-
-        @insn(mnemonic, opcode, "RRF", ref="PoP 19 CONVERT FROM FIXED", bfp=True, leaves=False,
-              facility=facility)  # fmt: skip
-        def convert(cpu: Cpu, r1: u8, r2: u8) -> None:
-            """An integer register to floating point."""
-            put(cpu, r1, kind(source(cpu.gr[r2])))
-
-
-_from_fixed()
-
-
-@typed
-def round_by(value: f64, mode: u8) -> f64:
-    """Round to an integral number by an M3 field: 0, 4 nearest, 1 away on ties, 5-7 directed."""
-    if mode == 5:
-        return truncate(value)
-    if mode == 6:
-        return ceiling(value)
-    if mode == 7:
-        return floor(value)
-    if mode == 1:
-        below = floor(value)
-        if value - below == 0.5:
-            return below + 1.0 if value > 0.0 else below
-    return round_even(value)
-
-
-def _to_fixed() -> None:
-    for mnemonic, opcode, kind, target in (
-        ("CFEBR", "B398", f32, i32), ("CFDBR", "B399", f64, i32),
-        ("CGEBR", "B3A8", f32, i64), ("CGDBR", "B3A9", f64, i64),
-    ):  # fmt: skip
-        get = ACCESS[kind][0]
-        wide = target is i64
-        limit = 9223372036854775808.0 if wide else 2147483648.0
-        most = (1 << 63) - 1 if wide else (1 << 31) - 1
-        least = -(1 << 63) if wide else -(1 << 31)
-
-        @insn(mnemonic, opcode, "RRF", ref="PoP 19 CONVERT TO FIXED", bfp=True, leaves=False)
-        def convert(cpu: Cpu, r1: u8, r2: u8, m3: u8) -> None:
-            """Floating point to an integer register, saturating with condition code 3."""
-            value = f64(get(cpu, r2))
-            rounded = round_by(value, m3)
-            result: target = 0
-            if rounded >= limit:
-                result = most
-                cpu.cc = 3
-            elif rounded < -limit or value != value:
-                result = least
-                cpu.cc = 3
-            else:
-                result = target(rounded)
-                set_sign_cc(cpu, value)
-            if wide:
-                cpu.gr[r1] = u64(result)
-            else:
-                set_low(cpu, r1, u32(result))
-
-
-_to_fixed()
-
-
-@insn("FIDBR", "B35F", "RRF", ref="PoP 19 LOAD FP INTEGER", bfp=True, leaves=False)
-def fidbr(cpu: Cpu, r1: u8, r2: u8, m3: u8) -> None:
-    """Round to an integral number, long."""
-    put_long(cpu, r1, round_by(get_long(cpu, r2), m3))
-
-
-@insn("FIEBR", "B357", "RRF", ref="PoP 19 LOAD FP INTEGER", bfp=True, leaves=False)
-def fiebr(cpu: Cpu, r1: u8, r2: u8, m3: u8) -> None:
-    """Round to an integral number, short."""
-    put_short(cpu, r1, f32(round_by(f64(get_short(cpu, r2)), m3)))
-
-
-@typed
-def class_bit(value: f64, quiet: bool, subnormal: bool, negative: bool) -> u64:
-    """Bit number (from the right) of TEST DATA CLASS's mask for an operand."""
-    low_bit: u64 = 0 if negative else 1
-    if value != value:
-        return low_bit + (2 if quiet else 0)
-    if value == 0.0:
-        return low_bit + 10
-    if subnormal:
-        return low_bit + 6
-    if value - value != 0.0:
-        return low_bit + 4
-    return low_bit + 8
-
-
-@insn("TCDB", "ED11", "RXE", ref="PoP 19 TEST DATA CLASS", bfp=True, leaves=False)
-def tcdb(cpu: Cpu, r1: u8, addr2: u64) -> None:
-    """Condition code 1 if the long operand's class is in the mask."""
-    bits = fr(cpu, r1)
-    subnormal = (bits >> 52) & 0x7FF == 0
-    bit = class_bit(f64_of_bits(bits), (bits >> 51) & 1 != 0, subnormal, bits >> 63 != 0)
-    cpu.cc = (addr2 >> bit) & 1
-
-
-@insn("TCEB", "ED10", "RXE", ref="PoP 19 TEST DATA CLASS", bfp=True, leaves=False)
-def tceb(cpu: Cpu, r1: u8, addr2: u64) -> None:
-    """Condition code 1 if the short operand's class is in the mask."""
-    bits = fr(cpu, r1) >> 32
-    subnormal = (bits >> 23) & 0xFF == 0
-    value = f64(get_short(cpu, r1))
-    bit = class_bit(value, (bits >> 22) & 1 != 0, subnormal, bits >> 31 != 0)
-    cpu.cc = (addr2 >> bit) & 1
+_divisions_to_integer()

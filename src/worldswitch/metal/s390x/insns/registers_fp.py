@@ -1,14 +1,10 @@
-"""Floating-point registers and the FPC: loads, stores, moves. ref: PoP chapters 9 and 19."""
+"""Floating-point registers: loads, stores, moves. ref: PoP chapter 9"""
 
 from worldswitch.engine import typed, u8, u32, u64
 from worldswitch.metal.s390x.insn import insn
 from worldswitch.metal.s390x.leave import specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64, store_u32, store_u64
-from worldswitch.metal.s390x.regs import low, set_low
 from worldswitch.metal.s390x.state import OP2, Cpu
-
-FPC_RESERVED = 0x0303_0088
-"""Bits of the FPC register that have to be zero (rounding modes 4 and above need facility 37)."""
 
 
 @typed(inline=True)
@@ -142,57 +138,3 @@ def lcdfr(cpu: Cpu, r1: u8, r2: u8) -> None:
 def cpsdr(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
     """R2's magnitude with R3's sign."""
     set_fr(cpu, r1, (fr(cpu, r2) & ~u64(SIGN)) | (fr(cpu, r3) & SIGN))
-
-
-@typed(leaves=True, inline=True)
-def put_fpc(cpu: Cpu, value: u32) -> None:
-    """Replace the FPC register; unassigned bits or modes are a specification exception."""
-    mode = value & 7
-    if value & FPC_RESERVED != 0 or mode == 4 or mode == 5 or mode == 6:
-        specification(cpu)
-    cpu.fpc = value
-
-
-@insn("SFPC", "B384", "RRE", ref="PoP 19 SET FPC", bfp=True)
-def sfpc(cpu: Cpu, r1: u8) -> None:
-    """The FPC register from bits 32-63."""
-    put_fpc(cpu, low(cpu, r1))
-
-
-@insn("EFPC", "B38C", "RRE", ref="PoP 19 EXTRACT FPC", bfp=True, leaves=False)
-def efpc(cpu: Cpu, r1: u8) -> None:
-    """The FPC register into bits 32-63."""
-    set_low(cpu, r1, cpu.fpc)
-
-
-@insn("LFPC", "B29D", "S", ref="PoP 19 LOAD FPC", bfp=True)
-def lfpc(cpu: Cpu, addr2: u64) -> None:
-    """The FPC register from storage."""
-    put_fpc(cpu, fetch_u32(cpu, OP2, addr2))
-
-
-@insn("STFPC", "B29C", "S", ref="PoP 19 STORE FPC", bfp=True)
-def stfpc(cpu: Cpu, addr2: u64) -> None:
-    """The FPC register to storage."""
-    store_u32(cpu, OP2, addr2, cpu.fpc)
-
-
-@insn("SRNM", "B299", "S", ref="PoP 19 SET BFP ROUNDING MODE", bfp=True, leaves=False)
-def srnm(cpu: Cpu, addr2: u64) -> None:
-    """Rounding mode from the two last bits of the address."""
-    cpu.fpc = (cpu.fpc & ~u32(7)) | u32(addr2 & 3)
-
-
-@insn("SRNMB", "B2B8", "S", ref="PoP 19 SET BFP ROUNDING MODE", bfp=True, facility=37)
-def srnmb(cpu: Cpu, addr2: u64) -> None:
-    """Rounding mode from the three last bits; the others have to be zero."""
-    mode = addr2 & 0xFFFF
-    if addr2 > 7 or mode == 4 or mode == 5 or mode == 6:
-        specification(cpu)
-    cpu.fpc = (cpu.fpc & ~u32(7)) | u32(addr2 & 7)
-
-
-@insn("SRNMT", "B2B9", "S", ref="PoP 20 SET DFP ROUNDING MODE", bfp=True, leaves=False, facility=41)
-def srnmt(cpu: Cpu, addr2: u64) -> None:
-    """The decimal rounding mode of the FPC register."""
-    cpu.fpc = (cpu.fpc & ~u32(0x70)) | (u32(addr2 & 7) << 4)

@@ -1,0 +1,327 @@
+"""Add, multiply, divide, square root, fused multiply and add. ref: PoP 19
+
+Each takes images of format `w` and returns the result's image and a data-exception code.
+"""
+
+from worldswitch.engine import clz, i64, typed, u64, u128
+from worldswitch.metal.s390x.bfp.fields import (
+    FINITE,
+    INFINITE,
+    QUIET,
+    SIGN,
+    SIGNALLING,
+    ZERO,
+    classify,
+    convert_nan,
+    infinity,
+    precision,
+    quieten,
+    shift_right_jam,
+    sign_of,
+    signed_zero,
+    split,
+)
+from worldswitch.metal.s390x.bfp.rounding import (
+    DOWNWARD,
+    current_mode,
+    deliver,
+    invalid_result,
+    nan_result,
+    recognize_division,
+    recognize_invalid,
+)
+from worldswitch.metal.s390x.state import Cpu
+
+LOW = 0xFFFF_FFFF_FFFF_FFFF
+
+
+@typed(inline=False)
+def sum_parts(
+    sign_a: u64, ea: i64, a: u128, sign_b: u64, eb: i64, b: u128
+) -> tuple[u64, i64, u128]:
+    """Sign, exponent and significand of a sum, exact but for the last bit, which is jammed.
+
+    The significand is zero if the operands cancel. At least 14 bits at the right of theirs are
+    zero, so that what is jammed never comes near the result's last digit.
+    """
+    x = a >> 1
+    y = b >> 1
+    e = ea
+    if ea < eb:
+        e = eb
+        x = shift_right_jam(x, u64(eb - ea))
+    else:
+        y = shift_right_jam(y, u64(ea - eb))
+    sign = sign_a
+    total = x + y
+    if sign_a != sign_b:
+        total = x - y
+        if x < y:
+            total = y - x
+            sign = sign_b
+    if total == 0:
+        return sign, e, total
+    zeros = clz(total)
+    return sign, e + 1 - i64(u64(zeros)), total << zeros
+
+
+@typed(inline=False)
+def product_parts(ea: i64, a: u128, eb: i64, b: u128) -> tuple[i64, u128]:
+    """Exponent and significand of a product; the last bit is jammed."""
+    a1 = a >> 64
+    a0 = a & LOW
+    b1 = b >> 64
+    b0 = b & LOW
+    lowest = a0 * b0
+    cross1 = a1 * b0
+    cross0 = a0 * b1
+    middle = (lowest >> 64) + (cross1 & LOW) + (cross0 & LOW)
+    high = a1 * b1 + (cross1 >> 64) + (cross0 >> 64) + (middle >> 64)
+    low = (lowest & LOW) | (middle << 64)
+    e = ea + eb + 1
+    if high >> 127 == 0:
+        high = (high << 1) | (low >> 127)
+        low = low << 1
+        e = ea + eb
+    return e, high | u128(low != 0)
+
+
+@typed(inline=False)
+def add_zero(cpu: Cpu, w: u64, a: u128, b: u128) -> tuple[u128, u64]:
+    """A sum of numbers of which one at least is zero."""
+    of_a = classify(w, a)
+    mode = current_mode(cpu)
+    other = b if of_a == ZERO else a
+    if of_a == ZERO and classify(w, b) == ZERO:
+        if a == b:
+            return a, u64(0)
+        return signed_zero(u64(mode == DOWNWARD)), u64(0)
+    e, m = split(w, other)
+    return deliver(cpu, w, mode, sign_of(other), e, m)
+
+
+@typed(inline=False)
+def add(cpu: Cpu, w: u64, a: u128, b: u128, flip: u128) -> tuple[u128, u64]:
+    """a + b, where `flip` (SIGN or 0) is the sign bit to invert in b, unless it is a NaN."""
+    of_a = classify(w, a)
+    of_b = classify(w, b)
+    if of_a >= QUIET or of_b >= QUIET:
+        return nan_result(cpu, w, a, b)
+    other = b ^ flip
+    if of_a == INFINITE:
+        if of_b == INFINITE and a != other:
+            return invalid_result(cpu, w)
+        return a, u64(0)
+    if of_b == INFINITE:
+        return other, u64(0)
+    if of_a == ZERO or of_b == ZERO:
+        return add_zero(cpu, w, a, other)
+    ea, ma = split(w, a)
+    eb, mb = split(w, other)
+    sign, e, m = sum_parts(sign_of(a), ea, ma, sign_of(other), eb, mb)
+    mode = current_mode(cpu)
+    if m == 0:
+        return signed_zero(u64(mode == DOWNWARD)), u64(0)
+    return deliver(cpu, w, mode, sign, e, m)
+
+
+@typed(inline=False)
+def multiply(cpu: Cpu, w: u64, to: u64, a: u128, b: u128) -> tuple[u128, u64]:
+    """a * b, rounded to format `to`, which is `w` or the next longer one."""
+    of_a = classify(w, a)
+    of_b = classify(w, b)
+    if of_a >= QUIET or of_b >= QUIET:
+        image, dxc = nan_result(cpu, w, a, b)
+        return convert_nan(w, to, image), dxc
+    sign = sign_of(a ^ b)
+    if of_a == INFINITE or of_b == INFINITE:
+        if of_a == ZERO or of_b == ZERO:
+            return invalid_result(cpu, to)
+        return infinity(to, sign), u64(0)
+    if of_a == ZERO or of_b == ZERO:
+        return signed_zero(sign), u64(0)
+    ea, ma = split(w, a)
+    eb, mb = split(w, b)
+    e, m = product_parts(ea, ma, eb, mb)
+    return deliver(cpu, to, current_mode(cpu), sign, e, m)
+
+
+@typed(inline=False)
+def quotient(a: u128, b: u128, count: u64) -> tuple[u128, u128]:
+    """`count` bits of a / b, for b <= a < 2b < 2**128, and twice the remainder."""
+    rest = a
+    q = u128(0)
+    n = count
+    while n != 0:
+        q = q << 1
+        if rest >= b:
+            rest = rest - b
+            q = q | 1
+        rest = rest << 1
+        n -= 1
+    return q, rest
+
+
+@typed(inline=False)
+def divide(cpu: Cpu, w: u64, a: u128, b: u128) -> tuple[u128, u64]:
+    """a / b."""
+    of_a = classify(w, a)
+    of_b = classify(w, b)
+    if of_a >= QUIET or of_b >= QUIET:
+        return nan_result(cpu, w, a, b)
+    sign = sign_of(a ^ b)
+    if of_a == of_b and of_a != FINITE:
+        return invalid_result(cpu, w)
+    if of_a == INFINITE:
+        return infinity(w, sign), u64(0)
+    if of_b == ZERO:
+        return infinity(w, sign), recognize_division(cpu)
+    if of_a == ZERO or of_b == INFINITE:
+        return signed_zero(sign), u64(0)
+    ea, ma = split(w, a)
+    eb, mb = split(w, b)
+    e = ea - eb
+    x = ma >> 1
+    y = mb >> 1
+    if x < y:
+        x = x << 1
+        e -= 1
+    count = precision(w) + 2
+    q, rest = quotient(x, y, count)
+    m = (q << (128 - count)) | u128(rest != 0)
+    return deliver(cpu, w, current_mode(cpu), sign, e, m)
+
+
+@typed(inline=False)
+def root(radicand: u128, count: u64) -> u128:
+    """Square root of a number from 1 to 4, by digits: `count` bits behind the point.
+
+    Both have the point behind the seventh bit from the left; the last bit of the root is jammed.
+    """
+    bit = u128(1) << 119
+    q = u128(1) << 120
+    rest = radicand - q
+    n = count
+    while n != 0:
+        # rest is (radicand - q * q) * 2**i in round i.
+        step = (q << 1) | bit
+        rest = rest << 1
+        if rest >= step:
+            rest = rest - step
+            q = q | bit
+        bit = bit >> 1
+        n -= 1
+    return q | u128(rest != 0)
+
+
+@typed(inline=False)
+def square_root(cpu: Cpu, w: u64, a: u128) -> tuple[u128, u64]:
+    """The square root of a."""
+    of_a = classify(w, a)
+    if of_a == SIGNALLING:
+        return quieten(w, a), recognize_invalid(cpu)
+    if of_a == QUIET or of_a == ZERO:
+        return a, u64(0)
+    if sign_of(a) != 0:
+        return invalid_result(cpu, w)
+    if of_a == INFINITE:
+        return a, u64(0)
+    e, m = split(w, a)
+    radicand = m >> 7
+    if e & 1 != 0:
+        radicand = m >> 6
+    q = root(radicand, precision(w) + 1)
+    # Two guard bits behind the precision are exact; jam the rest at the very right.
+    return deliver(cpu, w, current_mode(cpu), u64(0), e >> 1, (q << 7) | (q & 1))
+
+
+@typed(inline=False)
+def fused_nan(cpu: Cpu, w: u64, a: u128, b: u128, c: u128) -> tuple[u128, u64]:
+    """The NaN of b * c + a. The order is: second, third, first operand."""
+    if classify(w, b) != SIGNALLING and classify(w, c) != SIGNALLING:
+        if classify(w, a) == SIGNALLING:
+            return quieten(w, a), recognize_invalid(cpu)
+        if classify(w, b) < QUIET and classify(w, c) < QUIET:
+            return a, u64(0)
+    return nan_result(cpu, w, b, c)
+
+
+@typed(inline=False)
+def multiply_add(cpu: Cpu, w: u64, a: u128, b: u128, c: u128, flip: u128) -> tuple[u128, u64]:
+    """b * c + a with one rounding, short and long; `flip` (SIGN or 0) inverts a's sign."""
+    of_a = classify(w, a)
+    of_b = classify(w, b)
+    of_c = classify(w, c)
+    if (of_b == INFINITE and of_c == ZERO) or (of_b == ZERO and of_c == INFINITE):
+        return invalid_result(cpu, w)
+    if of_a >= QUIET or of_b >= QUIET or of_c >= QUIET:
+        return fused_nan(cpu, w, a, b, c)
+    addend = a ^ flip
+    sign = sign_of(b ^ c)
+    if of_b == INFINITE or of_c == INFINITE:
+        if of_a == INFINITE and sign_of(addend) != sign:
+            return invalid_result(cpu, w)
+        return infinity(w, sign), u64(0)
+    if of_a == INFINITE:
+        return addend, u64(0)
+    if of_b == ZERO or of_c == ZERO:
+        return add_zero(cpu, w, signed_zero(sign), addend)
+    eb, mb = split(w, b)
+    ec, mc = split(w, c)
+    e, m = product_parts(eb, mb, ec, mc)
+    mode = current_mode(cpu)
+    if of_a == ZERO:
+        return deliver(cpu, w, mode, sign, e, m)
+    ea, ma = split(w, addend)
+    result_sign, e, m = sum_parts(sign, e, m, sign_of(addend), ea, ma)
+    if m == 0:
+        return signed_zero(u64(mode == DOWNWARD)), u64(0)
+    return deliver(cpu, w, mode, result_sign, e, m)
+
+
+@typed(inline=False)
+def compare(cpu: Cpu, w: u64, a: u128, b: u128, signal: bool) -> tuple[u64, u64]:
+    """Condition code (0 equal, 1 low, 2 high, 3 unordered) and data-exception code.
+
+    `signal`: a quiet NaN is an invalid operation too.
+    """
+    of_a = classify(w, a)
+    of_b = classify(w, b)
+    if of_a >= QUIET or of_b >= QUIET:
+        if signal or of_a == SIGNALLING or of_b == SIGNALLING:
+            return u64(3), recognize_invalid(cpu)
+        return u64(3), u64(0)
+    if a == b or (of_a == ZERO and of_b == ZERO):
+        return u64(0), u64(0)
+    low = a < b
+    if sign_of(a) != sign_of(b):
+        low = sign_of(a) != 0
+    elif sign_of(a) != 0:
+        low = a > b
+    return u64(1) if low else u64(2), u64(0)
+
+
+@typed(inline=False)
+def condition_of(w: u64, image: u128) -> u64:
+    """Condition code of a result: 0 zero, 1 less than zero, 2 greater, 3 a NaN."""
+    kind = classify(w, image)
+    if kind == ZERO:
+        return u64(0)
+    if kind >= QUIET:
+        return u64(3)
+    return 2 - sign_of(image)
+
+
+__all__ = [
+    "SIGN",
+    "add",
+    "compare",
+    "condition_of",
+    "divide",
+    "multiply",
+    "multiply_add",
+    "product_parts",
+    "quotient",
+    "square_root",
+    "sum_parts",
+]
