@@ -9,7 +9,9 @@ from pathlib import Path
 from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.engine.build import Progress
 from worldswitch.machine.s390x import loader, services
+from worldswitch.machine.s390x.clock import TOD_PER_SECOND, VIRTUAL_START, RealClock
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
+from worldswitch.machine.s390x.observer import Observer
 from worldswitch.machine.s390x.sclp import Sclp
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.pending import PENDING_SERVICE_SIGNAL
@@ -19,15 +21,13 @@ from worldswitch.metal.s390x.storage import Storage
 SLICE = 1_000_000
 """Instructions a processor executes before the next one's turn."""
 SMALL_SLICE = 100_000
-"""The same with several processors."""
+"""The same with several processors, and where time is real: timers are looked at in between."""
 PSW_INTERRUPTS = 0x0304_0000_0000_0000
-TOD_EPOCH = 0x7D91_048B_CA00_0000
-"""The TOD clock at 1970-01-01."""
-VIRTUAL_START = 1_767_225_600
-"""Seconds since 1970 at which virtual time begins: 2026-01-01."""
 PSW_DAT = 1 << 58
 IDLE_POLL = 0.002
 """Seconds between looks at the keyboard while an interactive guest waits."""
+LONGEST_SLEEP = 0.1
+"""Seconds that an idle machine in real time sleeps at a time."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class S390Machine:
         engine: str = "native",
         output: Callable[[bytes], None] | None = None,
         progress: Progress | None = None,
+        real_time: bool = False,
     ) -> None:
         self.storage = Storage(memory)
         self.model: CpuModel = modelled_cpu(model)
@@ -68,8 +69,11 @@ class S390Machine:
         self.current = 0
         self._yield = False
         self._end: Result | None = None
-        self.time = TOD_EPOCH + (VIRTUAL_START * 1_000_000 << 12)
-        """The TOD clock: it advances with what any of the processors executes."""
+        self.observer: Observer | None = None
+        """Told of every entry into native code and every exit from it."""
+        self._clock = RealClock() if real_time else None
+        self.time = VIRTUAL_START if self._clock is None else self._clock.now()
+        """The TOD clock: it advances with what any of the processors executes, or in real time."""
         for processor in self.processors:
             processor.raw.cpu_id = self.model.cpu_id(processor.cpu_address)
         self._answers: dict[Exit, Callable[[Processor], None]] = {
@@ -118,7 +122,8 @@ class S390Machine:
     def run(self, timeout: float | None = None, stop: Callable[[], bool] | None = None) -> Result:
         """Run until the guest ends, `timeout` seconds of real time are over, or `stop()` holds."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        slice_size = SLICE if len(self.processors) == 1 else SMALL_SLICE
+        alone = len(self.processors) == 1 and self._clock is None
+        slice_size = SLICE if alone else SMALL_SLICE
         while self._end is None:
             if deadline is not None and time.monotonic() > deadline:
                 return Result(STATUS_TIMEOUT, f"the guest was still running after {timeout:g} s")
@@ -131,6 +136,8 @@ class S390Machine:
             ran = False
             for n, processor in enumerate(self.processors):
                 self.current = n
+                if self._clock is not None:
+                    self.time = max(self.time, self._clock.now())
                 processor.tod = self.time
                 if processor.raw.running and self._may_run(processor):
                     ran = True
@@ -154,7 +161,7 @@ class S390Machine:
             left = end - processor.icount
             if left <= 0:
                 return
-            reason = processor.run(left)
+            reason = self._enter(processor, left)
             self.exits[reason] = self.exits.get(reason, 0) + 1
             self._recent.append((reason, processor.raw.psw_addr))
             if reason == Exit.BUDGET:
@@ -173,6 +180,15 @@ class S390Machine:
                 return
             else:
                 self._end = Result(STATUS_CRASHED, f"unexpected exit {reason.name}")
+
+    def _enter(self, processor: Processor, budget: int) -> Exit:
+        observer = self.observer
+        if observer is None:
+            return processor.run(budget)
+        observer.entered(processor, processor.tod)
+        reason = processor.run(budget)
+        observer.left(processor, processor.tod, reason)
+        return reason
 
     def _stopped(self) -> None:
         if not any(p.raw.running for p in self.processors):
@@ -203,8 +219,8 @@ class S390Machine:
         return address ^ cpu.raw.prefix if address >> 13 == 0 else address
 
     def _idle(self) -> None:
-        """All processors wait: virtual time jumps to the next timer."""
-        if self.input is not None:
+        """All processors wait: virtual time jumps to the next timer, real time passes."""
+        if self.input is not None and self._clock is None:
             time.sleep(IDLE_POLL)
         for processor in self.processors:
             processor.tod = self.time
@@ -212,7 +228,14 @@ class S390Machine:
         nearest = min(waits, default=FAR)
         if nearest >= FAR:
             if self.input is not None:
+                if self._clock is not None:
+                    time.sleep(IDLE_POLL)
                 return
             self._end = Result(STATUS_CRASHED, "all processors wait and nothing can wake them")
             return
-        self.time += (nearest + 1) * TOD_PER_INSTRUCTION
+        ahead = (nearest + 1) * TOD_PER_INSTRUCTION
+        if self._clock is None:
+            self.time += ahead
+        else:
+            longest = LONGEST_SLEEP if self.input is None else IDLE_POLL
+            time.sleep(min(ahead / TOD_PER_SECOND, longest))
