@@ -1,8 +1,8 @@
 """Every interception code, reached by a guest's program. ref: SIE interception codes."""
 
 import pytest
-from tests.guests.sie_guest import ORIGIN, PROGRAM, SieGuest
 
+from tests.guests.sie_guest import ORIGIN, PROGRAM, SieGuest
 from worldswitch.arch.s390x.sie_controls import CpuStat, Eca, Ecb, Icpt, Ictl, Lctl, Svcc
 from worldswitch.metal.interface import EntryResult
 

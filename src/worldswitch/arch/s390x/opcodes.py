@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Opcode:
-    """`opcode`: the digits of the first part, then of the second if there is one. `chapter`: PoP."""
+    """`opcode`: the digits of the first part, then of the second, if any; `chapter`: of the PoP."""
 
     mnemonic: str
     opcode: str
