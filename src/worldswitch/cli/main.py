@@ -9,6 +9,7 @@ import typer
 
 from worldswitch.cli.bench import bench
 from worldswitch.cli.check import check_app
+from worldswitch.cli.demo import demo
 from worldswitch.cli.statuses import (
     STATUS_INTERNAL,
     STATUS_INTERRUPTED,
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(check_app, name="check")
+app.command()(demo)
 app.command()(bench)
 
 SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
