@@ -24,6 +24,8 @@ SMALL_SLICE = 100_000
 """The same with several processors, and where time is real: timers are looked at in between."""
 PSW_INTERRUPTS = 0x0304_0000_0000_0000
 PSW_DAT = 1 << 58
+PSW_64 = 0x0000_0001_8000_0000
+"""64-bit addressing, DAT off, all interruptions off."""
 IDLE_POLL = 0.002
 """Seconds between looks at the keyboard while an interactive guest waits."""
 LONGEST_SLEEP = 0.1
@@ -69,6 +71,7 @@ class S390Machine:
         self.current = 0
         self._yield = False
         self._end: Result | None = None
+        self._hooks: dict[Exit, list[Callable[[Processor], bool]]] = {}
         self.observer: Observer | None = None
         """Told of every entry into native code and every exit from it."""
         self._clock = RealClock() if real_time else None
@@ -159,27 +162,68 @@ class S390Machine:
         self._yield = False
         while self._end is None and not self._yield:
             left = end - processor.icount
-            if left <= 0:
+            if left <= 0 or not self._answered(processor, self._enter(processor, left)):
                 return
-            reason = self._enter(processor, left)
-            self.exits[reason] = self.exits.get(reason, 0) + 1
-            self._recent.append((reason, processor.raw.psw_addr))
-            if reason == Exit.BUDGET:
-                continue
-            answer = self._answers.get(reason)
-            if answer is not None:
-                answer(processor)
-                if not processor.raw.running:
-                    self._stopped()
-                    return
-            elif reason == Exit.STOPPED:
-                self._stopped()
-                return
-            elif reason == Exit.WAIT:
-                self._waits(processor)
-                return
-            else:
-                self._end = Result(STATUS_CRASHED, f"unexpected exit {reason.name}")
+
+    def _answered(self, processor: Processor, reason: Exit) -> bool:
+        """Do what an exit from native code is for; whether the processor can go on at once."""
+        self.exits[reason] = self.exits.get(reason, 0) + 1
+        self._recent.append((reason, processor.raw.psw_addr))
+        answer = self._answers.get(reason)
+        if any(hook(processor) for hook in self._hooks.get(reason, ())):
+            pass
+        elif answer is not None:
+            answer(processor)
+        elif reason == Exit.WAIT:
+            self._waits(processor)
+            return False
+        elif reason not in (Exit.BUDGET, Exit.STOPPED):
+            self._end = Result(STATUS_CRASHED, f"unexpected exit {reason.name}")
+            return False
+        if processor.raw.running:
+            return True
+        self._stopped()
+        return False
+
+    def start(self, address: int, mask: int = PSW_64, cpu: int = 0) -> None:
+        """Have a processor execute from `address` with PSW bits 0-63 `mask`."""
+        processor = self.processors[cpu]
+        processor.psw = (mask, address)
+        processor.raw.running = 1
+
+    def on(self, reason: Exit, hook: Callable[[Processor], bool]) -> None:
+        """Call `hook` with the processor at each exit for `reason`, before the machine's answer.
+
+        A hook that returns True has answered the exit; otherwise the next one is asked, and the
+        machine in the end.
+        """
+        self._hooks.setdefault(reason, []).append(hook)
+
+    def end(self, result: Result) -> None:
+        """End the run: `run` returns this result."""
+        self._end = result
+
+    @property
+    def result(self) -> Result | None:
+        """How the run ended; None while the guest can go on."""
+        return self._end
+
+    def step(self, cpu: int = 0) -> Exit:
+        """Execute one instruction of one processor; why it came back, BUDGET if for nothing else.
+
+        What the exit asks for has been done. Nothing is executed once the run has ended.
+        """
+        processor = self.processors[cpu]
+        if self._end is not None or not processor.raw.running:
+            return Exit.STOPPED
+        self.current = cpu
+        if self._clock is not None:
+            self.time = max(self.time, self._clock.now())
+        processor.tod = self.time
+        reason = processor.step()
+        self._answered(processor, reason)
+        self.time = processor.tod
+        return reason
 
     def _enter(self, processor: Processor, budget: int) -> Exit:
         observer = self.observer
