@@ -37,8 +37,8 @@ endif
 guests: ## fetch the Debian kernels and build the initramfs (ARGS="--arch amd64" for others)
 	$(PYTHON) tools/fetch_guests.py $(ARGS)
 
-run: $(READY) ## worldswitch run; ARGS are its arguments
-	@$(BIN)/worldswitch run $(ARGS)
+run: $(READY) ## the demonstration; with ARGS, `worldswitch run` with them
+	@$(BIN)/worldswitch $(if $(ARGS),run $(ARGS),demo)
 
 test: $(READY) ## the tests that every change runs; ARGS go to pytest
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)

@@ -1,29 +1,37 @@
 """The `worldswitch` command."""
 
+import contextlib
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from worldswitch.cli.bench import bench
+from worldswitch.cli.check import check_app
+from worldswitch.cli.demo import demo
+from worldswitch.cli.statuses import (
+    STATUS_INTERNAL,
+    STATUS_INTERRUPTED,
+    STATUSES,
+    interruptible,
+    usage_error,
+)
+
+if TYPE_CHECKING:
+    from worldswitch.machine.s390x.board import Board, Result
 
 app = typer.Typer(
     help="A hypervisor laboratory: guests on modelled processors.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
-check_app = typer.Typer(help="Check control blocks against the architecture's rules.")
 app.add_typer(check_app, name="check")
+app.command()(demo)
+app.command()(bench)
 
-STATUS_USAGE = 2
-STATUS_INTERNAL = 70
-STATUS_INTERRUPTED = 130
 SUFFIXES = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
-
-
-def usage_error(message: str) -> typer.Exit:
-    """Print a message and give the exit that ends the command with the status for misuse."""
-    typer.echo(f"worldswitch: {message}", err=True)
-    return typer.Exit(STATUS_USAGE)
 
 
 def parse_size(text: str) -> int:
@@ -37,93 +45,106 @@ def parse_size(text: str) -> int:
     return size
 
 
-@app.command()
+def _models() -> list[str]:
+    from worldswitch.arch.s390x.models import MODELS
+
+    return list(MODELS)
+
+
+@app.command(epilog=STATUSES)
+@interruptible
 def run(
     kernel: Annotated[Path, typer.Argument(help="Linux kernel or ELF program for s390x.")],
     initrd: Annotated[Path | None, typer.Option(help="Initial RAM disk.")] = None,
     append: Annotated[str, typer.Option(help="Kernel command line.")] = "",
     memory: Annotated[str, typer.Option("-m", help="Memory, such as 512M or 2G.")] = "512M",
     smp: Annotated[int, typer.Option(help="Number of processors.", min=1, max=64)] = 1,
-    cpu: Annotated[str, typer.Option(help="CPU model; `worldswitch cpus` lists them.")] = "z14",
+    cpu: Annotated[
+        str,
+        typer.Option(help="CPU model; `worldswitch cpus` lists them.", autocompletion=_models),
+    ] = "z14",
     hypervisor: Annotated[
         Literal["auto", "sie", "none"],
         typer.Option(help="sie: a guest of SIE; none: straight on the metal; auto: sie."),
     ] = "auto",
-    timeout: Annotated[float | None, typer.Option(help="Seconds of real time.")] = None,
-    stat: Annotated[bool, typer.Option(help="Print why the processor left native code.")] = False,
-    engine: Annotated[str, typer.Option(help="native, or python (slow, debuggable).")] = "native",
+    timeout: Annotated[float | None, typer.Option(help="Seconds of real time.", min=0)] = None,
+    stat: Annotated[bool, typer.Option("--stat", help="Print a table of the exits.")] = False,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write a trace for ui.perfetto.dev or Chrome.")
+    ] = None,
+    clock: Annotated[
+        Literal["virtual", "real"],
+        typer.Option(help="virtual: time advances with instructions; real: with the host's."),
+    ] = "virtual",
+    engine: Annotated[
+        Literal["native", "python"], typer.Option(help="python: slow, for a debugger.")
+    ] = "native",
 ) -> None:
-    """Run a guest until it ends. On a terminal the console is interactive; Ctrl-] ends it."""
-    from worldswitch.arch.s390x.models import MODELS
+    """Run a guest until it ends.
+
+    On a terminal the console is interactive: Ctrl-C ends the run, so does Ctrl-] (with status 0),
+    and Ctrl-\\ sends the guest a Ctrl-C.
+    """
+    from worldswitch.arch.s390x.models import cpu_model
+    from worldswitch.cli.observers import observers
     from worldswitch.cli.progress import build_progress
     from worldswitch.cli.terminal import Terminal
-    from worldswitch.lab.diagnosis import diagnose
-    from worldswitch.machine.s390x.board import STATUS_CRASHED, S390Machine
-    from worldswitch.machine.s390x.guest import GuestMachine
+    from worldswitch.machine.s390x.build import build
     from worldswitch.machine.s390x.loader import ImageError
 
-    if engine not in ("native", "python"):
-        raise usage_error(f"--engine {engine}: say native or python")
-    if cpu not in MODELS:
-        raise usage_error(f"--cpu {cpu}: no such model; `worldswitch cpus` lists them")
+    try:
+        cpu_model(cpu)
+    except ValueError:
+        raise usage_error(f"--cpu {cpu}: no such model; `worldswitch cpus` lists them") from None
     terminal = Terminal()
-    size = parse_size(memory)
     with build_progress() as progress:
-        kind = S390Machine if hypervisor == "none" else GuestMachine
-        machine = kind(size, smp, cpu, engine, terminal.write, progress)
+        machine = build(
+            hypervisor=hypervisor,
+            memory=parse_size(memory),
+            cpus=smp,
+            model=cpu,
+            engine=engine,
+            output=terminal.write,
+            progress=progress,
+            real_time=clock == "real",
+        )
     try:
         machine.load(kernel, initrd, append)
     except ImageError as error:
         raise usage_error(str(error)) from None
     machine.input = terminal.read if terminal.interactive else None
-    try:
+    with contextlib.ExitStack() as stack:
+        machine.observer = stack.enter_context(observers(stat, trace, hypervisor))
         with terminal:
             result = machine.run(timeout, lambda: terminal.ended)
-    except KeyboardInterrupt:
-        raise typer.Exit(STATUS_INTERRUPTED) from None
-    if stat:
-        for line in machine.statistics():
-            typer.echo(line, err=True)
+    _report(machine, result)
+    raise typer.Exit(result.status)
+
+
+def _report(machine: "Board", result: "Result") -> None:
+    """Say on standard error what was wrong with how the guest ended, if anything."""
+    from worldswitch.lab.diagnosis import diagnose
+    from worldswitch.machine.s390x.board import STATUS_CRASHED
+
     if result.status == STATUS_CRASHED:
         typer.echo(diagnose(machine, result.reason), err=True)
     elif result.status:
         typer.echo(f"worldswitch: {result.reason}", err=True)
-    raise typer.Exit(result.status)
 
 
 @app.command()
-def cpus() -> None:
-    """List the CPU models and what this version models of their facilities."""
-    from worldswitch.arch.s390x.models import MODELS
-    from worldswitch.machine.s390x.modelled import modelled_cpu
-
-    for name, model in MODELS.items():
-        have = sorted(modelled_cpu(name).facilities)
-        typer.echo(f"{name:8} {model.description}")
-        typer.echo(f"         facilities modelled: {' '.join(map(str, have))}")
-
-
-@check_app.command("sie-block")
-def check_sie_block(
-    file: Annotated[Path, typer.Argument(help="512 bytes of a state description.")],
+@interruptible
+def cpus(
+    facilities: Annotated[
+        bool, typer.Option("--facilities", help="Name each facility, modelled or not.")
+    ] = False,
 ) -> None:
-    """Decode a SIE state description and name each validity rule that it breaks."""
-    from worldswitch.arch.s390x.sie_host import EVERYTHING
-    from worldswitch.arch.s390x.state_description import StateDescription
-    from worldswitch.arch.s390x.validity import all_violations
+    """List the CPU models and what this version models of their facilities."""
+    from worldswitch.cli.cpus import print_facilities, print_models
 
-    try:
-        data = bytearray(file.read_bytes())
-    except OSError as error:
-        raise usage_error(f"{file}: {error.strerror}") from None
-    if len(data) != 512:
-        raise usage_error(f"{file} has {len(data)} bytes; a state description has 512")
-    for row in StateDescription.describe(data):
-        typer.echo(f"{row.offset:03X} {row.name:24} {row.value}")
-    violations = all_violations(data, EVERYTHING)
-    for violation in violations:
-        typer.echo(f"{violation.rule}: {violation.message} ({violation.ref})", err=True)
-    raise typer.Exit(1 if violations else 0)
+    print_models()
+    if facilities:
+        print_facilities()
 
 
 def main() -> None:

@@ -177,13 +177,20 @@ def _compile(
     codes: dict[int, bytes] = {}
     workers = min(os.cpu_count() or 1, len(order))
     context = multiprocessing.get_context("fork")
+    others = set(multiprocessing.active_children())
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         futures = {pool.submit(_compile_by_index, i): i for i in order}
-        for future in as_completed(futures):
-            index = futures[future]
-            codes[index] = future.result()
-            if progress is not None:
-                progress("shared" if index < 0 else units[index].name, len(codes), len(order))
+        try:
+            for future in as_completed(futures):
+                index = futures[future]
+                codes[index] = future.result()
+                if progress is not None:
+                    progress("shared" if index < 0 else units[index].name, len(codes), len(order))
+        except BaseException:  # Ctrl-C above all: nobody waits for what the workers are at
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.terminate()
+            raise
     return [codes[i] for i in order]
 
 

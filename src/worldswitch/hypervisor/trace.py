@@ -8,8 +8,16 @@ from typing import Protocol
 class EventSink(Protocol):
     """Takes trace events in the order of their times."""
 
+    def entered(self, time: int, cpu: int) -> None:
+        """At host time `time` (TOD units) the virtual CPU `cpu` is about to execute."""
+        ...
+
+    def left(self, time: int, cpu: int, reason: str, fields: Mapping[str, int | str]) -> None:
+        """It ceased to execute for a reason."""
+        ...
+
     def event(self, time: int, cpu: int, name: str, fields: Mapping[str, int | str]) -> None:
-        """Something happened at host time `time` (TOD units) on the virtual CPU `cpu`."""
+        """The hypervisor did something for it."""
         ...
 
 
@@ -29,6 +37,14 @@ class Recorder:
 
     limit: int = 100_000
     events: list[Recorded] = field(default_factory=list[Recorded])
+
+    def entered(self, time: int, cpu: int) -> None:
+        """Keep the entry."""
+        self.event(time, cpu, "enter", {})
+
+    def left(self, time: int, cpu: int, reason: str, fields: Mapping[str, int | str]) -> None:
+        """Keep the exit."""
+        self.event(time, cpu, reason, fields)
 
     def event(self, time: int, cpu: int, name: str, fields: Mapping[str, int | str]) -> None:
         """Keep the event; the oldest half goes when there are too many."""

@@ -83,11 +83,18 @@ class Vcpu(ABC):
             if end is not None:
                 return end
             self.statistics.entered(self.now())
+            sink = self.vm.sink
+            if sink is not None:
+                sink.entered(self.now(), self.address)
             reason = self.enter()
+            name = reason.name if isinstance(reason, IntEnum) else "PREEMPTED"
+            if sink is not None:
+                fields = {"psw": f"{self.instruction_address():#x}"}
+                sink.left(self.now(), self.address, name, fields)
             if not isinstance(reason, IntEnum):
                 return reason
-            self.statistics.left(reason.name, self.now())
-            self.recent.append((reason.name, self.instruction_address()))
+            self.statistics.left(name, self.now())
+            self.recent.append((name, self.instruction_address()))
             outcome = self.vm.hooked(self, reason) if self.vm.hooks else None
             end = self.apply(self.handle(reason) if outcome is None else outcome)
             if end is not None:

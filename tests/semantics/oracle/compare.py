@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tests.semantics.bench import Bench
-from tests.semantics.oracle.emulator import Emulator, EmulatorFault
+from tests.semantics.oracle.emulator import Emulator, EmulatorError
 from tests.semantics.oracle.generate import Generator
 from tests.semantics.oracle.layout import (
     CASE,
@@ -144,7 +144,7 @@ class Comparer:
         image = bytes(image_of(cases, low))
         try:
             theirs = self.emulator.run(image)
-        except EmulatorFault:
+        except EmulatorError:
             if len(cases) == 1:
                 result.crashes.append(cases[0])
                 return

@@ -21,7 +21,7 @@ NULLIFYING = {0x10, 0x11, 0x12, 0x38, 0x39, 0x3A, 0x3B}
 EXCEPTION_SVC = 2
 
 
-class EmulatorFault(Exception):
+class EmulatorError(Exception):
     """The emulator crashed, hung or gave up: not an answer about any instruction."""
 
 
@@ -32,7 +32,7 @@ class Emulator:
         self._worker: subprocess.Popen[bytes] | None = None
 
     def run(self, image: bytes) -> bytes:
-        """Storage after the driver has run; raises EmulatorFault."""
+        """Storage after the driver has run; raises EmulatorError."""
         if self._worker is None:
             self._worker = subprocess.Popen(
                 [sys.executable, "-c", f"from {__name__} import serve; serve()"],
@@ -54,7 +54,7 @@ class Emulator:
             watch.cancel()
         if len(answer) != RAM + 1 or answer[0] != OK:
             self.close()
-            raise EmulatorFault("crashed or hung" if len(answer) != RAM + 1 else "gave up")
+            raise EmulatorError("crashed or hung" if len(answer) != RAM + 1 else "gave up")
         return answer[1:]
 
     def close(self) -> None:
@@ -116,9 +116,7 @@ class Unicorn:
         pc = self.uc.reg_read(names.UC_S390X_REG_PC)
         if self._where:
             self.uc.context_update(self._context)
-            code, length = struct.unpack(
-                "<II", ctypes.string_at((self._raw or 0) + self._where, 8)
-            )
+            code, length = struct.unpack("<II", ctypes.string_at((self._raw or 0) + self._where, 8))
             if number == EXCEPTION_SVC or DRIVER <= pc < DRIVER + len(driver().text):
                 self.failed = True
                 self.uc.emu_stop()

@@ -48,7 +48,7 @@ MODES = [PSW_64] * 16 + [PSW_31] * 3 + [PSW_24] * 2
 LIMITS = {PSW_64: ALL_64, PSW_31: 0x7FFF_FFFF, PSW_24: 0xFF_FFFF}
 
 
-class Impossible(Exception):
+class ImpossibleError(Exception):
     """These register numbers cannot hold what the operands need."""
 
 
@@ -65,9 +65,9 @@ class Draft:
         self.limit = LIMITS[mode]
 
     def set_gpr(self, register: int, value: int) -> None:
-        """Give a register its value; raises Impossible if it has another already."""
+        """Give a register its value; raises ImpossibleError if it has another already."""
         if register in self.fixed and self.gprs[register] != value:
-            raise Impossible
+            raise ImpossibleError
         self.gprs[register] = value
         self.fixed.add(register)
 
@@ -116,11 +116,11 @@ class Draft:
             if d > self.limit // 2:
                 d -= self.limit + 1
         if not low <= d <= high:
-            raise Impossible
+            raise ImpossibleError
         ops[displacement] = d
         self.fixed |= {r for r in (b, x) if r}
         if access and not self.may_touch(self.effective(base, displacement, index)):
-            raise Impossible
+            raise ImpossibleError
 
     def effective(self, base: str, displacement: str, index: str = "") -> int:
         """Effective address of an operand."""
@@ -147,7 +147,7 @@ class Generator:
             draft = Draft(item, number, self.values, self.rng.choice(MODES))
             try:
                 slot, offset = self._text(draft)
-            except Impossible:
+            except ImpossibleError:
                 continue
             return self._finish(draft, slot, offset)
 
@@ -207,7 +207,7 @@ class Generator:
         draft.item = item
         free = [r for r in range(1, 16) if r not in draft.fixed]
         if len(free) < 2:
-            raise Impossible
+            raise ImpossibleError
         modifier, base = free[0], free[1]
         draft.operands = {"r1": 0, "x2": 0, "b2": base, "target": start + TRAP_OFFSET}
         if rng.random() < 0.7:
@@ -310,10 +310,10 @@ class Generator:
         digit = "4" if "d4" in {o.name for o in FORMATS[draft.item.format]} else "2"
         index = "x2" if "x2" in ops else ""
         if not ops[f"b{digit}"] and not ops.get(index, 0):
-            raise Impossible
+            raise ImpossibleError
         draft.storage(f"b{digit}", f"d{digit}", index, target, False)
         if draft.effective(f"b{digit}", f"d{digit}", index) != target:
-            raise Impossible
+            raise ImpossibleError
 
     def _mode_target(self, draft: Draft, target: int) -> int:
         """An address that also says the addressing mode to go on in."""

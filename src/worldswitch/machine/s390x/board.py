@@ -1,33 +1,33 @@
-"""The s390 machine: storage, processors, service processor, and the loop that runs them."""
+"""The s390 machine, whoever executes its guest: console, clock, and the loop that gives turns."""
 
 import time
-from collections import deque
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from worldswitch.arch.s390x.models import CpuModel
-from worldswitch.engine.build import Progress
-from worldswitch.machine.s390x import loader, services
-from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
-from worldswitch.machine.s390x.sclp import Sclp
-from worldswitch.metal.s390x.leave import Exit
-from worldswitch.metal.s390x.pending import PENDING_SERVICE_SIGNAL
-from worldswitch.metal.s390x.processor import FAR, TOD_PER_INSTRUCTION, Complex, Processor
-from worldswitch.metal.s390x.storage import Storage
+from worldswitch.machine.s390x import loader
+from worldswitch.machine.s390x.clock import TOD_PER_SECOND, VIRTUAL_START, RealClock
+from worldswitch.machine.s390x.observer import Observer
+from worldswitch.machine.s390x.sclp import Memory, Sclp
 
 SLICE = 1_000_000
 """Instructions a processor executes before the next one's turn."""
 SMALL_SLICE = 100_000
-"""The same with several processors."""
-PSW_INTERRUPTS = 0x0304_0000_0000_0000
-TOD_EPOCH = 0x7D91_048B_CA00_0000
-"""The TOD clock at 1970-01-01."""
-VIRTUAL_START = 1_767_225_600
-"""Seconds since 1970 at which virtual time begins: 2026-01-01."""
+"""The same with several processors, and where time is real: timers are looked at in between."""
+PSW_64 = 0x0000_0001_8000_0000
+"""64-bit addressing, DAT off, all interruptions off."""
 PSW_DAT = 1 << 58
 IDLE_POLL = 0.002
 """Seconds between looks at the keyboard while an interactive guest waits."""
+LONGEST_SLEEP = 0.1
+"""Seconds that an idle machine in real time sleeps at a time."""
+STATUS_CRASHED = 3
+STATUS_TIMEOUT = 124
+
+Engine = Literal["native", "python"]
 
 
 @dataclass(frozen=True)
@@ -38,108 +38,111 @@ class Result:
     reason: str
 
 
-STATUS_CRASHED = 3
-STATUS_TIMEOUT = 124
+class Board(ABC):
+    """What the bare machine and the machine of a guest have in common.
 
+    `processors` are what the guest takes for its CPUs. They take turns; nothing runs at the same
+    time, so a run repeats exactly.
+    """
 
-class S390Machine:
-    """A machine with `cpus` processors of `model` and `memory` bytes of storage."""
+    model: CpuModel
+    memory: Any
+    """The guest's absolute storage: `size`, `read(address, size)`, `write(address, data)`."""
+    processors: Any
 
     def __init__(
         self,
-        memory: int = 512 << 20,
-        cpus: int = 1,
-        model: str = DEFAULT_MODEL,
-        engine: str = "native",
-        output: Callable[[bytes], None] | None = None,
-        progress: Progress | None = None,
+        memory: Memory,
+        model: CpuModel,
+        cpus: int,
+        output: Callable[[bytes], None] | None,
+        real_time: bool,
     ) -> None:
-        self.storage = Storage(memory)
-        self.model: CpuModel = modelled_cpu(model)
-        self.complex = Complex(self.storage, self.model, cpus, engine, progress)
-        self.processors = self.complex.processors
+        self.memory, self.model = memory, model
         self.console = bytearray()
-        self._output = output or self.console.extend
-        self.sclp = Sclp(self.storage, self.model, cpus, self._output, self._service_signal)
+        """What the guest printed, unless `output` took it."""
+        output = output or self.console.extend
+        self.sclp = Sclp(memory, model, cpus, output, self.service_signal)
         self.input: Callable[[], bytes] | None = None
         """Polled between slices for console input; None if nobody types."""
-        self.exits: dict[Exit, int] = {}
-        self._recent: deque[tuple[Exit, int]] = deque(maxlen=10)
+        self.observer: Observer | None = None
+        """Told when processors begin and cease to execute the guest."""
         self.current = 0
+        """Number of the processor that ran last."""
+        self._clock = RealClock() if real_time else None
+        self._start_time = VIRTUAL_START if self._clock is None else self._clock.now()
         self._yield = False
         self._end: Result | None = None
-        self.time = TOD_EPOCH + (VIRTUAL_START * 1_000_000 << 12)
-        """The TOD clock: it advances with what any of the processors executes."""
-        for processor in self.processors:
-            processor.raw.cpu_id = self.model.cpu_id(processor.cpu_address)
-        self._answers: dict[Exit, Callable[[Processor], None]] = {
-            Exit.SERVICE_CALL: self._service_call,
-            Exit.SIGP: lambda cpu: services.sigp(self, cpu),
-            Exit.STSI: self._stsi,
-            Exit.DIAGNOSE: lambda cpu: services.diagnose(
-                self, cpu, *(cpu.raw.exit_args[n] for n in range(3))
-            ),
-            Exit.IO: lambda cpu: services.io(self, cpu, cpu.raw.exit_args[0]),
-            Exit.PTF: lambda cpu: cpu.set_cc(2),
-        }
 
-    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
-        """Load an image and have the first processor start it; raises loader.ImageError."""
-        boot = loader.load(self.storage, kernel, initrd, append)
-        first = self.processors[0]
-        first.psw = boot.psw
-        first.raw.running = 1
+    @property
+    @abstractmethod
+    def time(self) -> int:
+        """The TOD clock: it advances with what the processors execute, or in real time."""
 
-    def _service_call(self, cpu: Processor) -> None:
-        cpu.set_cc(self.sclp.call(cpu.raw.exit_args[0], cpu.raw.exit_args[1]))
+    @time.setter
+    @abstractmethod
+    def time(self, value: int) -> None: ...
 
-    def _stsi(self, cpu: Processor) -> None:
-        gr0, gr1, where = (cpu.raw.exit_args[n] for n in (0, 1, 3))
-        levels = gr0 >> 28 & 0xF, gr0 & 0xFF, gr1 & 0xFFFF
-        if levels[0] == 0:
-            cpu.gr[0] = (cpu.gr[0] & ~0xF000_0000) | 3 << 28
-            cpu.set_cc(0)
-        else:
-            services.stsi(self, cpu, levels, where)
+    @abstractmethod
+    def service_signal(self, parameter: int) -> None:
+        """Make a service signal pending, a floating interruption."""
+
+    @abstractmethod
+    def start(self, address: int, mask: int = PSW_64, cpu: int = 0) -> None:
+        """Have a processor execute from `address` with PSW bits 0-63 `mask`."""
+
+    @abstractmethod
+    def ready(self, cpu: int) -> bool:
+        """Whether a processor has something to execute."""
+
+    @abstractmethod
+    def turn(self, cpu: int, size: int) -> None:
+        """Let a processor execute about `size` instructions."""
+
+    @abstractmethod
+    def wake_time(self) -> int | None:
+        """When the first waiting processor wakes by itself, by the TOD clock; None: never."""
+
+    @abstractmethod
+    def current_code(self) -> int | None:
+        """Absolute address of the text at the PSW where DAT is off; None where it is on."""
+
+    @abstractmethod
+    def current_prefix(self) -> int:
+        """The prefix of the processor that ran last."""
+
+    @abstractmethod
+    def recent_exits(self) -> list[str]:
+        """The last ten exits, oldest first."""
 
     @property
     def cpu_count(self) -> int:
         """How many CPUs the guest has."""
         return len(self.processors)
 
-    @property
-    def memory(self) -> Storage:
-        """The guest's absolute storage."""
-        return self.storage
-
-    def _service_signal(self, parameter: int) -> None:
-        """A service signal is floating: whichever processor enables it first takes it."""
-        target = self.processors[self.current]
-        for processor in self.processors:
-            if processor.raw.running and processor.raw.cr[0] & 0x200:
-                target = processor
-                break
-        target.raw.service_parameter |= parameter & 0xFFFF_FFFF
-        target.make_pending(PENDING_SERVICE_SIGNAL)
+    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
+        """Load an image and have the first processor start it; raises loader.ImageError."""
+        mask, address = loader.load(self.memory, kernel, initrd, append).psw
+        self.start(address, mask)
 
     def yield_slice(self) -> None:
         """The current processor gives the rest of its slice away."""
         self._yield = True
 
-    def ipl_diagnose(self, cpu: services.Asking, r1: int, r3: int) -> None:
-        """DIAGNOSE 308: re-IPL functions. ref: DIAG 308."""
-        subcode = cpu.gr[r3] & 0xFFFF
-        if subcode in (0, 1, 3, 4):
-            self._end = Result(0, "the guest asked for a restart")
-        elif subcode in (5, 6):
-            cpu.gr[r1 | 1] = 0x0102 if subcode == 6 else 0x0001
-        else:
-            cpu.program(0x0006)
+    def end(self, result: Result) -> None:
+        """End the run: `run` returns this result."""
+        self._end = result
+
+    @property
+    def result(self) -> Result | None:
+        """How the run ended; None while the guest can go on."""
+        return self._end
 
     def run(self, timeout: float | None = None, stop: Callable[[], bool] | None = None) -> Result:
         """Run until the guest ends, `timeout` seconds of real time are over, or `stop()` holds."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        slice_size = SLICE if len(self.processors) == 1 else SMALL_SLICE
+        alone = self.cpu_count == 1 and self._clock is None
+        size = SLICE if alone else SMALL_SLICE
         while self._end is None:
             if deadline is not None and time.monotonic() > deadline:
                 return Result(STATUS_TIMEOUT, f"the guest was still running after {timeout:g} s")
@@ -149,95 +152,38 @@ class S390Machine:
                     self.sclp.type_in(typed)
             if stop is not None and stop():
                 return Result(0, "ended from the console")
-            ran = False
-            for n, processor in enumerate(self.processors):
-                self.current = n
-                processor.tod = self.time
-                if processor.raw.running and self._may_run(processor):
-                    ran = True
-                    self._slice(processor, slice_size)
-                    self.time = processor.tod
-                    if self._end is not None:
-                        break
-            if not ran and self._end is None:
+            if not self._round(size) and self._end is None:
                 self._idle()
         return self._end
 
-    @staticmethod
-    def _may_run(processor: Processor) -> bool:
-        raw = processor.raw
-        return not raw.wait or bool(raw.check) or processor.timer_due()
+    def _round(self, size: int) -> bool:
+        """Give every processor that is ready its turn; whether there was one."""
+        ran = False
+        for cpu in range(self.cpu_count):
+            self.keep_time()
+            if self._end is None and self.ready(cpu):
+                ran = True
+                self.current = cpu
+                self._yield = False
+                self.turn(cpu, size)
+        return ran
 
-    def _slice(self, processor: Processor, size: int) -> None:
-        end = processor.icount + size
-        self._yield = False
-        while self._end is None and not self._yield:
-            left = end - processor.icount
-            if left <= 0:
-                return
-            reason = processor.run(left)
-            self.exits[reason] = self.exits.get(reason, 0) + 1
-            self._recent.append((reason, processor.raw.psw_addr))
-            if reason == Exit.BUDGET:
-                continue
-            answer = self._answers.get(reason)
-            if answer is not None:
-                answer(processor)
-                if not processor.raw.running:
-                    self._stopped()
-                    return
-            elif reason == Exit.STOPPED:
-                self._stopped()
-                return
-            elif reason == Exit.WAIT:
-                self._waits(processor)
-                return
-            else:
-                self._end = Result(STATUS_CRASHED, f"unexpected exit {reason.name}")
-
-    def _stopped(self) -> None:
-        if not any(p.raw.running for p in self.processors):
-            self._end = Result(0, "all processors stopped: the guest is off")
-
-    def _waits(self, processor: Processor) -> None:
-        mask, address = processor.psw
-        if not mask & PSW_INTERRUPTS:
-            self._end = Result(STATUS_CRASHED, f"disabled wait: PSW {mask:016X} {address:016X}")
-
-    def statistics(self) -> list[str]:
-        """Why the processors left native code, as lines of a table."""
-        total = sum(self.exits.values()) or 1
-        rows = sorted(self.exits.items(), key=lambda item: -item[1])
-        return [f"{'exit':14} {'samples':>10} {'share':>7}"] + [
-            f"{reason.name:14} {count:10d} {count / total:6.1%}" for reason, count in rows
-        ]
-
-    def recent_exits(self) -> list[str]:
-        """The last ten exits with the PSW's address, oldest first."""
-        return [f"{reason.name} at {address:X}" for reason, address in self._recent]
-
-    def current_code(self) -> int | None:
-        """Absolute address of the text at the PSW where DAT is off; None where it is on."""
-        mask, address = self.processors[self.current].psw
-        if mask & PSW_DAT:
-            return None
-        return address ^ self.current_prefix() if address >> 13 == 0 else address
-
-    def current_prefix(self) -> int:
-        """The prefix of the processor that ran last."""
-        return self.processors[self.current].raw.prefix
+    def keep_time(self) -> None:
+        """Set the TOD clock where it follows real time."""
+        if self._clock is not None:
+            self.time = max(self.time, self._clock.now())
 
     def _idle(self) -> None:
-        """All processors wait: virtual time jumps to the next timer."""
-        if self.input is not None:
-            time.sleep(IDLE_POLL)
-        for processor in self.processors:
-            processor.tod = self.time
-        waits = [p.until_timer() for p in self.processors if p.raw.running]
-        nearest = min(waits, default=FAR)
-        if nearest >= FAR:
+        """All processors wait: virtual time jumps to the next timer, real time passes."""
+        wake = self.wake_time()
+        if wake is None and self.input is None:
+            self.end(Result(STATUS_CRASHED, "all processors wait and nothing can wake them"))
+        elif self._clock is not None:
+            longest = LONGEST_SLEEP if self.input is None else IDLE_POLL
+            ahead = longest if wake is None else max(0, wake - self.time) / TOD_PER_SECOND
+            time.sleep(min(ahead, longest))
+        else:
             if self.input is not None:
-                return
-            self._end = Result(STATUS_CRASHED, "all processors wait and nothing can wake them")
-            return
-        self.time += (nearest + 1) * TOD_PER_INSTRUCTION
+                time.sleep(IDLE_POLL)
+            if wake is not None:
+                self.time = max(self.time, wake)

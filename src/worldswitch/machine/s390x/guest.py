@@ -1,14 +1,11 @@
-"""The s390 machine whose guest runs under a hypervisor: the loop that schedules virtual CPUs.
+"""The s390 machine whose guest runs under a hypervisor.
 
 The physical processors are the metal's; the hypervisor runs guests on them with SIE and asks this
 machine for what it does not answer itself.
 """
 
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine.build import Progress
 from worldswitch.hypervisor import requests
@@ -24,34 +21,54 @@ from worldswitch.hypervisor.sie.backend import SieBackEnd
 from worldswitch.hypervisor.sie.events import ServiceSignal
 from worldswitch.hypervisor.sie.guest_storage import GuestStorage
 from worldswitch.hypervisor.sie.vcpu import SieVcpu
-from worldswitch.hypervisor.statistics import formatted
-from worldswitch.machine.s390x import loader, services
+from worldswitch.machine.s390x import services
 from worldswitch.machine.s390x.board import (
-    IDLE_POLL,
-    SLICE,
+    PSW_64,
+    PSW_DAT,
     SMALL_SLICE,
     STATUS_CRASHED,
-    STATUS_TIMEOUT,
-    TOD_EPOCH,
-    VIRTUAL_START,
+    Board,
     Result,
 )
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
-from worldswitch.machine.s390x.sclp import Sclp
+from worldswitch.machine.s390x.observer import Details, Observer
 from worldswitch.metal.s390x.host import Host
 from worldswitch.metal.s390x.processor import Complex
 from worldswitch.metal.s390x.storage import Storage
 
 HOST_STORAGE = 64 << 20
 """Storage of the host beyond the guest's: control blocks and tables."""
-PSW_DAT = 1 << 58
+HOST_GROUP = "processors"
+GUEST_GROUP = "guest"
 
 
-class GuestMachine:
+class GuestEvents:
+    """Tells the machine's observer what the hypervisor does: an `EventSink`."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def entered(self, time: int, cpu: int) -> None:
+        """The guest is about to be entered."""
+        self._observer.entered(GUEST_GROUP, cpu, time)
+
+    def left(self, time: int, cpu: int, reason: str, fields: Details) -> None:
+        """The guest was left."""
+        self._observer.left(GUEST_GROUP, cpu, time, reason, fields)
+
+    def event(self, time: int, cpu: int, name: str, fields: Details) -> None:
+        """The hypervisor did something for a virtual CPU."""
+        self._observer.happened(GUEST_GROUP, cpu, time, name, fields)
+
+
+class GuestMachine(Board):
     """A guest with `cpus` virtual CPUs of `model` and `memory` bytes, under SIE.
 
     The host has one processor of the same model, on which the virtual CPUs take turns.
     """
+
+    processors: Sequence[SieVcpu]
+    memory: GuestStorage
 
     def __init__(
         self,
@@ -61,49 +78,68 @@ class GuestMachine:
         engine: str = "native",
         output: Callable[[bytes], None] | None = None,
         progress: Progress | None = None,
+        real_time: bool = False,
     ) -> None:
-        self.model: CpuModel = modelled_cpu(model)
-        complex = Complex(Storage(memory + HOST_STORAGE), self.model, 1, engine, progress)
+        described = modelled_cpu(model)
+        complex = Complex(Storage(memory + HOST_STORAGE), described, 1, engine, progress)
         self._processor = complex.processors[0]
-        self._processor.raw.cpu_id = self.model.cpu_id(0)
-        self._processor.tod = TOD_EPOCH + (VIRTUAL_START * 1_000_000 << 12)
+        self._processor.raw.cpu_id = described.cpu_id(0)
         self.host = Host(self._processor)
-        self.backend = SieBackEnd(self.model)
+        self.backend = SieBackEnd(described)
         self.backend.init(self.host)
         self.vm = self.backend.vminit(memory, cpus)
         self.processors = self.vm.vcpus
-        self.console = bytearray()
-        self._output = output or self.console.extend
-        self.sclp = Sclp(self.vm.memory, self.model, cpus, self._output, self._service_signal)
-        self.input: Callable[[], bytes] | None = None
-        """Polled between slices for console input; None if nobody types."""
-        self.current = 0
-        self._yield = False
-        self._end: Result | None = None
+        self._favoured: SieVcpu | None = None
+        super().__init__(self.vm.memory, described, cpus, output, real_time)
+        self.time = self._start_time
 
     @property
-    def cpu_count(self) -> int:
-        """How many CPUs the guest has."""
-        return len(self.processors)
+    def time(self) -> int:
+        return self._processor.tod
 
-    @property
-    def memory(self) -> GuestStorage:
-        """The guest's absolute storage."""
-        return self.vm.memory
+    @time.setter
+    def time(self, value: int) -> None:
+        self._processor.tod = value
 
-    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
-        """Load an image and have the first CPU start it; raises loader.ImageError."""
-        boot = loader.load(self.memory, kernel, initrd, append)
-        first = self.processors[0]
-        first.psw = boot.psw
-        first.start()
+    def start(self, address: int, mask: int = PSW_64, cpu: int = 0) -> None:
+        vcpu = self.processors[cpu]
+        vcpu.psw = (mask, address)
+        vcpu.start()
 
-    def _service_signal(self, parameter: int) -> None:
+    def service_signal(self, parameter: int) -> None:
         self.vm.inject(ServiceSignal(parameter & 0xFFFF_FFFF))
 
-    def yield_slice(self) -> None:
-        """The current CPU gives the rest of its slice away."""
-        self._yield = True
+    def ready(self, cpu: int) -> bool:
+        return self.processors[cpu].runnable()
+
+    def wake_time(self) -> int | None:
+        times = [wake for vcpu in self.processors if (wake := vcpu.wake_time()) is not None]
+        return min(times, default=None)
+
+    def turn(self, cpu: int, size: int) -> None:
+        self._favoured = None
+        self._schedule(self.processors[cpu], size)
+        favoured = self._favoured
+        if favoured is not None and favoured.runnable() and self._end is None:
+            # A directed yield: the CPU that is waited for goes first, once.
+            self.current = favoured.address
+            self._yield = False
+            self._schedule(favoured, SMALL_SLICE)
+
+    def _schedule(self, vcpu: SieVcpu, size: int) -> None:
+        """Run a virtual CPU on the physical processor for about `size` instructions."""
+        self.host.deadline = self._processor.icount + size
+        observer = self.observer
+        if observer is None:
+            self.vm.sink = None
+        else:
+            self.vm.sink = GuestEvents(observer)
+            observer.entered(HOST_GROUP, 0, self.time)
+        while self._end is None and not self._yield:
+            if not self._goes_on(vcpu, self.backend.run(vcpu, self.host)):
+                break
+        if observer is not None:
+            observer.left(HOST_GROUP, 0, self.time, "schedule", {"cpu": vcpu.address})
 
     def ipl_diagnose(self, cpu: services.Asking, r1: int, r3: int) -> None:
         """DIAGNOSE 308: what the hypervisor leaves of it. ref: DIAG 308."""
@@ -115,37 +151,6 @@ class GuestMachine:
         else:
             cpu.program(ProgramCode.SPECIFICATION)
 
-    def run(self, timeout: float | None = None, stop: Callable[[], bool] | None = None) -> Result:
-        """Run until the guest ends, `timeout` seconds of real time are over, or `stop()` holds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        size = SLICE if self.cpu_count == 1 else SMALL_SLICE
-        while self._end is None:
-            if deadline is not None and time.monotonic() > deadline:
-                return Result(STATUS_TIMEOUT, f"the guest was still running after {timeout:g} s")
-            if self.input is not None:
-                typed = self.input()
-                if typed:
-                    self.sclp.type_in(typed)
-            if stop is not None and stop():
-                return Result(0, "ended from the console")
-            ran = False
-            for vcpu in self.processors:
-                if self._end is None and vcpu.runnable():
-                    ran = True
-                    self.current = vcpu.address
-                    self._slice(vcpu, size)
-            if not ran and self._end is None:
-                self._idle()
-        return self._end
-
-    def _slice(self, vcpu: SieVcpu, size: int) -> None:
-        """Let a virtual CPU execute about `size` instructions."""
-        self.host.deadline = self._processor.icount + size
-        self._yield = False
-        while self._end is None and not self._yield:
-            if not self._goes_on(vcpu, self.backend.run(vcpu, self.host)):
-                return
-
     def _goes_on(self, vcpu: SieVcpu, end: RunEnd) -> bool:
         """Do what the end of a run asks for; whether the slice goes on."""
         match end:
@@ -155,10 +160,7 @@ class GuestMachine:
             case Preempted(to=None):
                 return False
             case Preempted(to=address):
-                target = None if address is None else self.vm.vcpu(address)
-                if target is not None and target.runnable():
-                    self.current = target.address
-                    self._slice(target, SMALL_SLICE)
+                self._favoured = None if address is None else self.vm.vcpu(address)
                 return False
             case Wait() | NotOperating():
                 return False
@@ -191,20 +193,6 @@ class GuestMachine:
                 self._end = Result(0, "the guest asked for a restart")
             case _:
                 self._end = Result(STATUS_CRASHED, crash(request))
-
-    def _idle(self) -> None:
-        """All CPUs wait: virtual time jumps to the next timer."""
-        if self.input is not None:
-            time.sleep(IDLE_POLL)
-        times = [wake for vcpu in self.processors if (wake := vcpu.wake_time()) is not None]
-        if times:
-            self._processor.tod = max(min(times), self._processor.tod)
-        elif self.input is None:
-            self._end = Result(STATUS_CRASHED, "all processors wait and nothing can wake them")
-
-    def statistics(self) -> list[str]:
-        """Why the guest was left, and how long it took to go on, as lines of a table."""
-        return formatted(self.vm.statistics())
 
     def recent_exits(self) -> list[str]:
         """The last ten exits of the CPU that ran last, oldest first."""

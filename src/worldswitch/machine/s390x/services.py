@@ -13,7 +13,7 @@ from worldswitch.metal.s390x.pending import (
 from worldswitch.metal.s390x.processor import Processor
 
 if TYPE_CHECKING:
-    from worldswitch.machine.s390x.board import S390Machine
+    from worldswitch.machine.s390x.bare import S390Machine
 
 
 class Registers(Protocol):

@@ -35,6 +35,7 @@ from worldswitch.metal.s390x.mode import (
     MODE_PROBLEM,
     MODE_PROTECTED,
     MODE_SIE,
+    MODE_STEP,
 )
 from worldswitch.metal.s390x.state import INSN, JUMP_CACHE_SIZE, Cpu, Record
 
@@ -193,7 +194,7 @@ def decode_block(cpu: Cpu, pc: u64, host: u64) -> u64:
     at = pc
     n: u64 = 0
     limit: u64 = BLOCK_LIMIT
-    if cpu.mode & (MODE_PER | MODE_ACCESS_REGISTER) != 0:
+    if cpu.mode & (MODE_PER | MODE_ACCESS_REGISTER | MODE_STEP) != 0:
         limit = 1
     going = True
     crossing: u64 = 0

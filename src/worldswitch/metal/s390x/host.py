@@ -75,7 +75,7 @@ class Host:
         self._request = _array(processor, "sie_request", ctypes.c_uint64, 1)
         self.facilities = processor.complex.model.facilities
         self.sie_features = processor.complex.model.sie
-        self._checked_for = SieHost.of(
+        self.checked_for = SieHost.of(
             processor.complex.model, storage_limit=self.storage.size, protected=True
         )
         self.time_slice = TIME_SLICE
@@ -122,7 +122,7 @@ class Host:
         if state_description % STATE_DESCRIPTION or not 0 < end <= storage.size:
             raise ValueError(f"no state description can be at {state_description:#x}")
         block = StateDescription(storage.view[state_description:end])
-        report = validity(block, self._checked_for)
+        report = validity(block, self.checked_for)
         if report is not None:
             set_validity_interception(block, report)
             return EntryResult.EXIT

@@ -42,6 +42,8 @@ MODE_PER = 8
 MODE_AFP = 16
 MODE_VECTOR = 32
 MODE_PROTECTED = 64
+MODE_STEP = 128
+"""Each instruction is a block of its own, so that a budget of one executes one."""
 
 AS_SHIFT = 46
 AS_ACCESS_REGISTER = 1
@@ -217,6 +219,8 @@ def select(cpu: Cpu) -> None:
         mode = mode | MODE_AFP
         if cpu.cr[0] & CR0_VECTOR != 0:
             mode = mode | MODE_VECTOR
+    if cpu.stepping != 0:
+        mode = mode | MODE_STEP
     cpu.mode = mode
     retag(cpu)
 

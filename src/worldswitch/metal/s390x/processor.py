@@ -188,6 +188,16 @@ class Processor:
                 return Exit(reason)
             self.call("flush_code")
 
+    def step(self) -> Exit:
+        """Execute one instruction, or take the interruption that is due and execute one."""
+        self.raw.stepping = 1
+        self.call("mode_changed")
+        try:
+            return self.run(1)
+        finally:
+            self.raw.stepping = 0
+            self.call("mode_changed")
+
     def set_cc(self, value: int) -> None:
         """Set the condition code, of the instruction that has just left."""
         self.raw.cc = value

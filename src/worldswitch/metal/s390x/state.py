@@ -236,6 +236,8 @@ class Cpu(Struct):
     """Address in this process of a state description to enter with the next instruction, or 0."""
     sie_block: u64
     """Address in this process of the active state description, in SIE."""
+    stepping: u8
+    """1: single instructions are asked for (Processor.step)."""
     sie_native: u8
     """1: SIE was executed by a program, which goes on behind it; 0: issued from Python."""
     sie_protected: u8

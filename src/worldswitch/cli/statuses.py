@@ -1,0 +1,55 @@
+"""Exit statuses of the commands, and the ways to end with one. docs/reference/commands.md."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+
+STATUS_USAGE = 2
+STATUS_INTERNAL = 70
+STATUS_INTERRUPTED = 130
+STATUS_PIPE = 141
+
+STATUSES = """Exit statuses:
+
+* 0: the guest powered off cleanly
+
+* the guest's own, where it ends with one
+
+* 2: usage error, or a file that cannot be used
+
+* 3: the guest crashed (a disabled wait, a loop that nothing can leave)
+
+* 70: a fault of Worldswitch itself
+
+* 124: --timeout was over
+
+* 130: Ctrl-C
+
+* 141: the reader of standard output is gone
+"""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def usage_error(message: str) -> typer.Exit:
+    """Print a message and give the exit that ends the command with the status for misuse."""
+    typer.echo(f"worldswitch: {message}", err=True)
+    return typer.Exit(STATUS_USAGE)
+
+
+def interruptible(command: Callable[P, R]) -> Callable[P, R]:
+    """A command that Ctrl-C ends with status 130, and a closed pipe with 141, at any moment."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(STATUS_INTERRUPTED) from None
+        except BrokenPipeError:
+            raise typer.Exit(STATUS_PIPE) from None
+
+    return guarded

@@ -1,0 +1,1 @@
+"""The project's benchmark: each budget beside what others need for the same, in one run."""

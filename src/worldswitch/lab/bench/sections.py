@@ -1,0 +1,21 @@
+"""The sections of the benchmark by name, in the order in which they run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from worldswitch.lab.bench import boot, loop, starting, switch
+from worldswitch.lab.bench.rows import Row
+
+SECTIONS: dict[str, Callable[[bool, Path], list[Row]]] = {
+    "start": lambda quick, folder: starting.start_rows(folder),
+    "switch": lambda quick, folder: switch.rows(quick),
+    "loop": loop.rows,
+    "boot": lambda quick, folder: boot.rows(quick),
+    "memory": lambda quick, folder: boot.memory_rows(),
+    "build": lambda quick, folder: starting.build_rows(folder),
+}
+"""A section is given whether to be quick, and a directory for its files."""
+NOT_QUICK = ("memory", "build")
+"""Sections that --quick leaves out, unless they are named."""
+REPEAT = 5
+QUICK_REPEAT = 2

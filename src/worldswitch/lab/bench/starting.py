@@ -1,0 +1,58 @@
+"""Starting: the warm command to the guest's first instruction, and the cold build of the engine."""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from worldswitch.lab.bench.child import OURS as COMMAND
+from worldswitch.lab.bench.child import checked, qemu, qemu_missing
+from worldswitch.lab.bench.image import elf_image, program
+from worldswitch.lab.bench.rows import OURS, Budget, Row
+
+NAME = "first_instruction"
+TCG = "QEMU TCG"
+BUILD = "from worldswitch.metal.s390x.table import build_native; build_native(None)"
+
+
+def start_rows(folder: Path) -> list[Row]:
+    """Wall seconds of a command whose guest ends with its first instructions."""
+    path = folder / NAME
+    path.write_bytes(elf_image(program(NAME)))
+    ours = [*COMMAND, "run", str(path), "-m", "16M"]
+    checked(ours)  # so that the engine is built and the sample is warm
+    row = Row(
+        "start",
+        "`worldswitch run`, warm, to the first guest instruction",
+        "s",
+        Budget(0.5, text="0.5 s"),
+        {OURS: lambda: checked(ours).wall},
+    )
+    if why := qemu_missing():
+        row.missing[TCG] = why
+    else:
+        row.sides[TCG] = lambda: checked(qemu(path)).wall
+    return [row]
+
+
+def _build(folder: Path) -> Callable[[], float]:
+    def run() -> float:
+        with tempfile.TemporaryDirectory(dir=folder) as cache:
+            command = [sys.executable, "-c", BUILD]
+            return checked(command, {"XDG_CACHE_HOME": cache}).wall
+
+    return run
+
+
+def build_rows(folder: Path) -> list[Row]:
+    """Wall seconds of building the engine in a cache directory of its own."""
+    return [
+        Row(
+            "build",
+            "engine build, cold, s390x",
+            "s",
+            Budget(30.0, text="30 s"),
+            {OURS: _build(folder)},
+            repeat=1,
+        )
+    ]

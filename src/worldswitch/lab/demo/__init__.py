@@ -1,0 +1,1 @@
+"""The demonstration: small guests that leave SIE in every way there is."""
