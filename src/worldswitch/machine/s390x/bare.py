@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
+from worldswitch.arch.s390x.sie_host import SieHost
 from worldswitch.engine.build import Progress
 from worldswitch.machine.s390x import services
 from worldswitch.machine.s390x.board import PSW_64, PSW_DAT, STATUS_CRASHED, Board, Result
@@ -21,6 +22,7 @@ ARGUMENTS: dict[Exit, tuple[str, ...]] = {
     Exit.STSI: ("gr0", "gr1", "address"),
     Exit.IO: ("opcode", "address"),
     Exit.UVC: ("r1", "block"),
+    Exit.SIE: ("state_description",),
 }
 """What `exit_args` hold."""
 
@@ -50,6 +52,8 @@ class S390Machine(Board):
         self._recent: deque[tuple[Exit, int]] = deque(maxlen=10)
         self._hooks: dict[Exit, list[Callable[[Processor], bool]]] = {}
         self._time = self._start_time
+        self.sie_host = SieHost.of(self.model, storage_limit=memory)
+        """What the state descriptions that programs give to SIE are checked against."""
         for processor in self.processors:
             processor.raw.cpu_id = self.model.cpu_id(processor.cpu_address)
         self._answers: dict[Exit, Callable[[Processor], None]] = {
@@ -61,6 +65,7 @@ class S390Machine(Board):
             ),
             Exit.IO: lambda cpu: services.io(self, cpu, cpu.raw.exit_args[0]),
             Exit.PTF: lambda cpu: cpu.set_cc(2),
+            Exit.SIE: lambda cpu: services.sie(self, cpu),
         }
 
     @property

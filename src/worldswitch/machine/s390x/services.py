@@ -1,11 +1,14 @@
 """What the machine answers for instructions that leave the processor: SIGP, DIAGNOSE, STSI, I/O."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
+from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.s390x.stsi import Sysib111, Sysib121, Sysib122, Sysib222, Sysib322
+from worldswitch.arch.s390x.validity import set_validity_interception, validity
 from worldswitch.metal.s390x.pending import (
     PENDING_RESTART,
     PENDING_STOP,
@@ -150,6 +153,21 @@ _ORDERS: dict[int, Callable[[Processor, Processor, int], int]] = {
     SigpOrder.SET_PREFIX: _set_prefix,
     SigpOrder.STORE_STATUS_AT_ADDRESS: _store_status,
 }
+
+
+def sie(machine: "S390Machine", cpu: Processor) -> None:
+    """START INTERPRETIVE EXECUTION of a program: the checks; the processor then enters the guest.
+
+    IMPDEF: a protected guest cannot be entered so: there is no Ultravisor below a program.
+    """
+    where = cpu.raw.exit_args[0]
+    block = StateDescription(machine.storage.view, where)
+    report = validity(block, replace(machine.sie_host, prefix=cpu.raw.prefix))
+    if report is not None:
+        set_validity_interception(block, report)
+        return
+    cpu.raw.sie_native = 1
+    cpu.raw.sie_request = machine.storage.address + where
 
 
 def stsi(machine: Answering, cpu: Asking, levels: tuple[int, int, int], where: int) -> None:
