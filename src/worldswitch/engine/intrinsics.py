@@ -217,28 +217,33 @@ def sqrt(value: f64) -> f64:
     return f64(math.sqrt(value)) if value >= 0 else f64(math.nan)
 
 
+def _signed(value: f64, rounding: Callable[[float], int]) -> f64:
+    """An integral value with the operand's sign, which a zero keeps."""
+    return f64(math.copysign(rounding(value), value))
+
+
 @intrinsic
 def round_even(value: f64) -> f64:
     """The nearest integral number, ties to even."""
-    return f64(round(value)) if math.isfinite(value) else value
+    return _signed(value, round) if math.isfinite(value) else value
 
 
 @intrinsic
 def truncate(value: f64) -> f64:
     """The integral number towards zero."""
-    return f64(math.trunc(value)) if math.isfinite(value) else value
+    return _signed(value, math.trunc) if math.isfinite(value) else value
 
 
 @intrinsic
 def floor(value: f64) -> f64:
     """The integral number not above."""
-    return f64(math.floor(value)) if math.isfinite(value) else value
+    return _signed(value, math.floor) if math.isfinite(value) else value
 
 
 @intrinsic
 def ceiling(value: f64) -> f64:
     """The integral number not below."""
-    return f64(math.ceil(value)) if math.isfinite(value) else value
+    return _signed(value, math.ceil) if math.isfinite(value) else value
 
 
 @intrinsic

@@ -177,7 +177,9 @@ def python(instruction: str, cases: list[Case]) -> list[Left]:
 
 def emulated(instruction: str, cases: list[Case]) -> list[Left]:
     """Run in Unicorn, which takes no interruptions: only cases without one."""
-    emulator = unicorn.Uc(unicorn.UC_ARCH_S390X, unicorn.UC_MODE_BIG_ENDIAN)
+    # The package re-exports its class without saying so to type checkers.
+    make = unicorn.Uc  # pyright: ignore[reportPrivateImportUsage]
+    emulator = make(unicorn.UC_ARCH_S390X, unicorn.UC_MODE_BIG_ENDIAN)
     emulator.mem_map(0, 4 << 20)
     out: list[Left] = []
     for start in range(0, len(cases), BATCH):

@@ -197,9 +197,13 @@ def test_load_and_test_or_with_sign_sets_the_condition_code(form: Format, name: 
             out.give(form, {"lp": b & ~top, "ln": b | top, "lc": b ^ top}[name])
         return left(case, out, None if out.result is None else condition(form, out.result))
 
+    def errs(case: Case, wanted: Left) -> bool:
+        """Unicorn leaves a signalling NaN as it is in LOAD AND TEST."""
+        return name == "lt" and form.parts(bits_of(form, case.b))[0] == "snan"
+
     text = f"{name}{form.letter}br %f0,%f4"
     numbers = cases(form, text, lambda random: number(form, random))
-    check(text, numbers, expect, right)
+    check(text, numbers, expect, errs)
 
 
 @pytest.mark.parametrize("form", FORMATS, ids=lambda f: f.letter)

@@ -14,6 +14,7 @@ from worldswitch.metal.s390x.bfp.fields import (
     classify,
     convert_nan,
     infinity,
+    order,
     precision,
     quieten,
     shift_right_jam,
@@ -291,32 +292,13 @@ def compare(cpu: Cpu, w: u64, a: u128, b: u128, signal: bool) -> tuple[u64, u64]
         if signal or of_a == SIGNALLING or of_b == SIGNALLING:
             return u64(3), recognize_invalid(cpu)
         return u64(3), u64(0)
-    if a == b or (of_a == ZERO and of_b == ZERO):
-        return u64(0), u64(0)
-    low = a < b
-    if sign_of(a) != sign_of(b):
-        low = sign_of(a) != 0
-    elif sign_of(a) != 0:
-        low = a > b
-    return u64(1) if low else u64(2), u64(0)
-
-
-@typed(inline=False)
-def condition_of(w: u64, image: u128) -> u64:
-    """Condition code of a result: 0 zero, 1 less than zero, 2 greater, 3 a NaN."""
-    kind = classify(w, image)
-    if kind == ZERO:
-        return u64(0)
-    if kind >= QUIET:
-        return u64(3)
-    return 2 - sign_of(image)
+    return order(a, b), u64(0)
 
 
 __all__ = [
     "SIGN",
     "add",
     "compare",
-    "condition_of",
     "divide",
     "multiply",
     "multiply_add",

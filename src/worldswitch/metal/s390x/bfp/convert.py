@@ -1,7 +1,6 @@
 """Conversions: between formats, to integral values, to and from integers. ref: PoP 19"""
 
 from worldswitch.engine import clz, i64, typed, u64, u128
-from worldswitch.metal.s390x.bfp.arithmetic import condition_of
 from worldswitch.metal.s390x.bfp.fields import (
     FINITE,
     INFINITE,
@@ -9,6 +8,7 @@ from worldswitch.metal.s390x.bfp.fields import (
     SIGNALLING,
     ZERO,
     classify,
+    condition_of,
     convert_nan,
     infinity,
     pack,

@@ -50,8 +50,10 @@ def note(cpu: Cpu, inexact: bool) -> None:
 @typed(inline=True)
 def add_long(cpu: Cpu, a_bits: u64, b_bits: u64) -> tuple[bool, u64]:
     """Sum of long numbers."""
-    ready = between(exponent_long(a_bits), 60, 2030)
-    if cpu.fpc & PLAIN != 0 or not ready or not between(exponent_long(b_bits), 60, 2030):
+    ready = between(exponent_long(a_bits), 60, 2030) or a_bits << 1 == 0
+    if not between(exponent_long(b_bits), 60, 2030) and b_bits << 1 != 0:
+        ready = False
+    if cpu.fpc & PLAIN != 0 or not ready:
         return False, u64(0)
     a = f64_of_bits(a_bits)
     b = f64_of_bits(b_bits)
@@ -67,6 +69,8 @@ def multiply_long(cpu: Cpu, a_bits: u64, b_bits: u64) -> tuple[bool, u64]:
     ea = exponent_long(a_bits)
     eb = exponent_long(b_bits)
     ready = between(ea, 1, 2046) and between(eb, 1, 2046) and between(ea + eb, 1150, 3000)
+    if a_bits << 1 == 0 or b_bits << 1 == 0:
+        ready = ea != 2047 and eb != 2047
     if cpu.fpc & PLAIN != 0 or not ready:
         return False, u64(0)
     a = f64_of_bits(a_bits)
@@ -130,6 +134,10 @@ def add_short(cpu: Cpu, a: u32, b: u32) -> tuple[bool, u32]:
     ea = exponent_short(a)
     eb = exponent_short(b)
     ready = between(ea, 30, 250) and between(eb, 30, 250) and between(ea + 28 - eb, 0, 56)
+    if a << 1 == 0:
+        ready = between(eb, 30, 250) or b << 1 == 0
+    elif b << 1 == 0:
+        ready = between(ea, 30, 250)
     if cpu.fpc & PLAIN != 0 or not ready:
         return False, u32(0)
     return round_short(cpu, f64(f32_of_bits(a)) + f64(f32_of_bits(b)))
@@ -141,6 +149,8 @@ def multiply_short(cpu: Cpu, a: u32, b: u32) -> tuple[bool, u32]:
     ea = exponent_short(a)
     eb = exponent_short(b)
     ready = between(ea, 1, 254) and between(eb, 1, 254) and between(ea + eb, 130, 375)
+    if a << 1 == 0 or b << 1 == 0:
+        ready = ea != 255 and eb != 255
     if cpu.fpc & PLAIN != 0 or not ready:
         return False, u32(0)
     return round_short(cpu, f64(f32_of_bits(a)) * f64(f32_of_bits(b)))

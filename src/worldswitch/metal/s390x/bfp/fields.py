@@ -107,6 +107,32 @@ def infinity(w: u64, sign: u64) -> u128:
 
 
 @typed(inline=True)
+def is_number(w: u64, image: u128) -> bool:
+    """Not a NaN."""
+    return image << 1 <= infinity(w, u64(0)) << 1
+
+
+@typed(inline=True)
+def order(a: u128, b: u128) -> u64:
+    """Condition code of a comparison of numbers: 0 equal, 1 first operand low, 2 high."""
+    if a == b or (a | b) << 1 == 0:
+        return u64(0)
+    # A negative sign turns the order of the magnitudes; unlike signs decide alone.
+    low = a > b if sign_of(b) != 0 or sign_of(a) != 0 else a < b
+    return u64(1) if low else u64(2)
+
+
+@typed(inline=True)
+def condition_of(w: u64, image: u128) -> u64:
+    """Condition code of a result: 0 zero, 1 less than zero, 2 greater, 3 a NaN."""
+    if image << 1 == 0:
+        return u64(0)
+    if not is_number(w, image):
+        return u64(3)
+    return 2 - sign_of(image)
+
+
+@typed(inline=True)
 def default_nan(w: u64) -> u128:
     """The default quiet NaN. ref: PoP 19 NaNs"""
     return ((u128(1) << (w + 1)) - 1) << (126 - w)

@@ -1,13 +1,13 @@
 """Operands and results of BFP instructions, by format (a dict with its exponent width as key)."""
 
 from worldswitch.engine import typed, u8, u32, u64, u128
-from worldswitch.metal.s390x.bfp.arithmetic import condition_of
 from worldswitch.metal.s390x.bfp.fields import (
     DXC_SCALED,
     DXC_SUPPRESSING,
     EXTENDED,
     LONG,
     SHORT,
+    condition_of,
 )
 from worldswitch.metal.s390x.bfp.rounding import SHORTER, SUPPRESS, current_mode
 from worldswitch.metal.s390x.insns.registers_fp import fr, set_fr, set_short

@@ -16,7 +16,15 @@ from worldswitch.metal.s390x.bfp.arithmetic import (
     square_root,
 )
 from worldswitch.metal.s390x.bfp.divide_integer import divide_to_integer
-from worldswitch.metal.s390x.bfp.fields import EXTENDED, LONG, SHORT, SIGN
+from worldswitch.metal.s390x.bfp.fields import (
+    EXTENDED,
+    LONG,
+    SHORT,
+    SIGN,
+    condition_of,
+    is_number,
+    order,
+)
 from worldswitch.metal.s390x.bfp.operands import (
     COMPLETE,
     COMPLETE_CC,
@@ -68,16 +76,18 @@ def _sums(flip: int) -> WORK:
     quick = _quick(fast.add_short, fast.add_long)
     work: WORK = {}
     for _, w in FORMATS:
-        get, attempt, complete = GET[w], quick[w], COMPLETE_CC[w]
+        get, put, attempt, complete = GET[w], PUT[w], quick[w], COMPLETE_CC[w]
 
         @typed(leaves=True, inline=False, name=f"sum_{w}")
         def operate(cpu: Cpu, r1: u8, b: u128) -> None:
             a = get(cpu, r1)
             done, image = attempt(cpu, a, b ^ flip)
-            dxc: u64 = 0
-            if not done:
+            if done:
+                put(cpu, r1, image)
+                cpu.cc = condition_of(w, image)
+            else:
                 image, dxc = add(cpu, w, a, b, u128(flip))
-            complete(cpu, r1, image, dxc)
+                complete(cpu, r1, image, dxc)
 
         work[w] = operate
     return work
@@ -87,16 +97,17 @@ def _products() -> WORK:
     quick = _quick(fast.multiply_short, fast.multiply_long)
     work: WORK = {}
     for _, w in FORMATS:
-        get, attempt, complete = GET[w], quick[w], COMPLETE[w]
+        get, put, attempt, complete = GET[w], PUT[w], quick[w], COMPLETE[w]
 
         @typed(leaves=True, inline=False, name=f"product_{w}")
         def operate(cpu: Cpu, r1: u8, b: u128) -> None:
             a = get(cpu, r1)
             done, image = attempt(cpu, a, b)
-            dxc: u64 = 0
-            if not done:
+            if done:
+                put(cpu, r1, image)
+            else:
                 image, dxc = multiply(cpu, w, w, a, b)
-            complete(cpu, r1, image, dxc)
+                complete(cpu, r1, image, dxc)
 
         work[w] = operate
     return work
@@ -106,16 +117,17 @@ def _quotients() -> WORK:
     quick = _quick(fast.divide_short, fast.divide_long)
     work: WORK = {}
     for _, w in FORMATS:
-        get, attempt, complete = GET[w], quick[w], COMPLETE[w]
+        get, put, attempt, complete = GET[w], PUT[w], quick[w], COMPLETE[w]
 
         @typed(leaves=True, inline=False, name=f"quotient_{w}")
         def operate(cpu: Cpu, r1: u8, b: u128) -> None:
             a = get(cpu, r1)
             done, image = attempt(cpu, a, b)
-            dxc: u64 = 0
-            if not done:
+            if done:
+                put(cpu, r1, image)
+            else:
                 image, dxc = divide(cpu, w, a, b)
-            complete(cpu, r1, image, dxc)
+                complete(cpu, r1, image, dxc)
 
         work[w] = operate
     return work
@@ -145,15 +157,16 @@ def _roots() -> WORK:
     quick = {SHORT: root_short, LONG: root_long, EXTENDED: root_extended}
     work: WORK = {}
     for _, w in FORMATS:
-        attempt, complete = quick[w], COMPLETE[w]
+        put, attempt, complete = PUT[w], quick[w], COMPLETE[w]
 
         @typed(leaves=True, inline=False, name=f"root_{w}")
         def operate(cpu: Cpu, r1: u8, b: u128) -> None:
             done, image = attempt(cpu, b)
-            dxc: u64 = 0
-            if not done:
+            if done:
+                put(cpu, r1, image)
+            else:
                 image, dxc = square_root(cpu, w, b)
-            complete(cpu, r1, image, dxc)
+                complete(cpu, r1, image, dxc)
 
         work[w] = operate
     return work
@@ -166,9 +179,13 @@ def _comparisons(signal: bool) -> WORK:
 
         @typed(leaves=True, inline=False, name=f"compare_{w}")
         def operate(cpu: Cpu, r1: u8, b: u128) -> None:
-            cc, dxc = compare(cpu, w, get(cpu, r1), b, signal)
-            suppress(cpu, dxc)
-            cpu.cc = cc
+            a = get(cpu, r1)
+            if is_number(w, a) and is_number(w, b):
+                cpu.cc = order(a, b)
+            else:
+                cc, dxc = compare(cpu, w, a, b, signal)
+                suppress(cpu, dxc)
+                cpu.cc = cc
 
         work[w] = operate
     return work

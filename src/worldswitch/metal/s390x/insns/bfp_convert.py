@@ -1,7 +1,8 @@
 """Loads that look at a binary floating-point number, and conversions. ref: PoP chapter 19"""
 
-from worldswitch.engine import i32, i64, typed, u8, u32, u64, u128
-from worldswitch.metal.s390x.bfp.arithmetic import condition_of
+from worldswitch.engine import f64, i32, i64, typed, u8, u32, u64, u128
+from worldswitch.engine.intrinsics import f32_of_bits, f64_of_bits
+from worldswitch.metal.s390x.bfp import fast_convert
 from worldswitch.metal.s390x.bfp.convert import (
     class_bit,
     from_integer,
@@ -9,7 +10,7 @@ from worldswitch.metal.s390x.bfp.convert import (
     to_integer,
     to_integral,
 )
-from worldswitch.metal.s390x.bfp.fields import EXTENDED, LONG, SHORT, SIGN
+from worldswitch.metal.s390x.bfp.fields import EXTENDED, LONG, SHORT, SIGN, condition_of, is_number
 from worldswitch.metal.s390x.bfp.operands import (
     COMPLETE,
     COMPLETE_CC,
@@ -21,6 +22,8 @@ from worldswitch.metal.s390x.bfp.operands import (
     check_pair,
     extended_how_of,
     how_of,
+    put_long,
+    put_short,
     suppress,
 )
 from worldswitch.metal.s390x.bfp.rounding import NEAREST_EVEN, WIDER
@@ -64,16 +67,20 @@ _signs()
 
 def _tests() -> None:
     for letter, w in FORMATS:
-        get, complete, paired = GET[w], COMPLETE_CC[w], w == EXTENDED
+        get, put, complete, paired = GET[w], PUT[w], COMPLETE_CC[w], w == EXTENDED
 
         @insn(f"LT{letter}BR", f"{BASES[w] + 2:04X}", "RRE", ref="PoP 19 LOAD AND TEST", bfp=True)
         def load_and_test(cpu: Cpu, r1: u8, r2: u8) -> None:
             """Copy and set the condition code; a signalling NaN is an invalid operation."""
             if paired:
                 check_pair(cpu, r1 | r2)
-            # No rounding, no range: to an integral value of itself.
-            image, dxc = load_tested(cpu, w, get(cpu, r2))
-            complete(cpu, r1, image, dxc)
+            image = get(cpu, r2)
+            if is_number(w, image):
+                put(cpu, r1, image)
+                cpu.cc = condition_of(w, image)
+            else:
+                image, dxc = reformat(cpu, w, w, u64(NEAREST_EVEN), image)
+                complete(cpu, r1, image, dxc)
 
         @insn(f"TC{letter}B", f"ED{0x10 + FORMATS.index((letter, w)):02X}", "RXE",
               ref="PoP 19 TEST DATA CLASS", bfp=True)  # fmt: skip
@@ -82,14 +89,6 @@ def _tests() -> None:
             if paired:
                 check_pair(cpu, r1)
             cpu.cc = (addr2 >> class_bit(w, get(cpu, r1))) & 1
-
-
-@typed(inline=False)
-def load_tested(cpu: Cpu, w: u64, image: u128) -> tuple[u128, u64]:
-    """The number itself, a signalling NaN made quiet; and a data-exception code."""
-    if condition_of(w, image) == 3:
-        return reformat(cpu, w, w, u64(NEAREST_EVEN), image)
-    return image, u64(0)
 
 
 _tests()
@@ -101,22 +100,32 @@ def _lengthenings() -> None:
         ("LXEB", 0x06, SHORT, EXTENDED),
     ):  # fmt: skip
         get, load, complete, paired = GET[w], LOAD[w], COMPLETE[to], to == EXTENDED
+        quick = to == LONG
+
+        @typed(leaves=True, inline=False, name=f"lengthen_{w}_{to}")
+        def operate(cpu: Cpu, r1: u8, b: u128) -> None:
+            done = False
+            if quick:
+                done, bits = fast_convert.lengthen(u32(b >> 96))
+                if done:
+                    put_long(cpu, r1, u128(bits) << 64)
+            if not done:
+                image, dxc = reformat(cpu, w, to, u64(NEAREST_EVEN), b)
+                complete(cpu, r1, image, dxc)
 
         @insn(f"{mnemonic}R", f"B3{second:02X}", "RRE", ref="PoP 19 LOAD LENGTHENED", bfp=True)
         def registers(cpu: Cpu, r1: u8, r2: u8) -> None:
             """A register in a longer format."""
             if paired:
                 check_pair(cpu, r1)
-            image, dxc = reformat(cpu, w, to, u64(NEAREST_EVEN), get(cpu, r2))
-            complete(cpu, r1, image, dxc)
+            operate(cpu, r1, get(cpu, r2))
 
         @insn(mnemonic, f"ED{second:02X}", "RXE", ref="PoP 19 LOAD LENGTHENED", bfp=True)
         def storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
             """Storage in a longer format."""
             if paired:
                 check_pair(cpu, r1)
-            image, dxc = reformat(cpu, w, to, u64(NEAREST_EVEN), load(cpu, addr2))
-            complete(cpu, r1, image, dxc)
+            operate(cpu, r1, load(cpu, addr2))
 
 
 _lengthenings()
@@ -129,15 +138,23 @@ def _roundings() -> None:
     ):  # fmt: skip
         get, complete, paired = GET[w], COMPLETE_ROUNDED[to, w], w == EXTENDED
         wider = w << WIDER
+        quick = w == LONG
 
         @insn(mnemonic, opcode, "RRF", ref="PoP 19 LOAD ROUNDED", bfp=True)
         def load_rounded(cpu: Cpu, r1: u8, r2: u8, m3: u8, m4: u8) -> None:
             """A register in a shorter format."""
             if paired:
                 check_pair(cpu, r1 | r2)
-            how = extended_how_of(cpu, m3, m4) | wider
-            image, dxc = reformat(cpu, w, to, how, get(cpu, r2))
-            complete(cpu, r1, image, dxc)
+            how = extended_how_of(cpu, m3, m4)
+            image = get(cpu, r2)
+            done = False
+            if quick:
+                done, bits = fast_convert.shorten(cpu, how, u64(image >> 64))
+                if done:
+                    put_short(cpu, r1, u128(bits) << 96)
+            if not done:
+                image, dxc = reformat(cpu, w, to, how | wider, image)
+                complete(cpu, r1, image, dxc)
 
 
 _roundings()
@@ -147,15 +164,28 @@ def _integral_values() -> None:
     for mnemonic, opcode, w in (
         ("FIEBR", "B357", SHORT), ("FIDBR", "B35F", LONG), ("FIXBR", "B347", EXTENDED),
     ):  # fmt: skip
-        get, complete, paired = GET[w], COMPLETE[w], w == EXTENDED
+        get, put, complete, paired = GET[w], PUT[w], COMPLETE[w], w == EXTENDED
+        long, short = w == LONG, w == SHORT
 
         @insn(mnemonic, opcode, "RRF", ref="PoP 19 LOAD FP INTEGER", bfp=True)
         def load_integral(cpu: Cpu, r1: u8, r2: u8, m3: u8, m4: u8) -> None:
             """Round to an integral value."""
             if paired:
                 check_pair(cpu, r1 | r2)
-            image, dxc = to_integral(cpu, w, how_of(cpu, m3, m4), get(cpu, r2))
-            complete(cpu, r1, image, dxc)
+            how = how_of(cpu, m3, m4)
+            image = get(cpu, r2)
+            done = False
+            if long:
+                done, bits = fast_convert.integral_long(cpu, how, u64(image >> 64))
+                if done:
+                    put(cpu, r1, u128(bits) << 64)
+            elif short:
+                done, word = fast_convert.integral_short(cpu, how, u32(image >> 96))
+                if done:
+                    put(cpu, r1, u128(word) << 96)
+            if not done:
+                image, dxc = to_integral(cpu, w, how, image)
+                complete(cpu, r1, image, dxc)
 
 
 _integral_values()
@@ -199,11 +229,24 @@ def _to_integers() -> None:
         ref = f"PoP 19 CONVERT TO {'LOGICAL' if logical else 'FIXED'}"
         for index, (letter, w) in enumerate(FORMATS):
             get, paired = GET[w], w == EXTENDED
+            long, short = w == LONG, w == SHORT
 
             @typed(leaves=True, inline=False, name=f"to_{name}_{w}")
             def operate(cpu: Cpu, r1: u8, r2: u8, m3: u8, m4: u8) -> None:
                 how = how_of(cpu, m3, m4)
-                value, cc, dxc = to_integer(cpu, w, how, get(cpu, r2), u64(width), logical)
+                image = get(cpu, r2)
+                done = False
+                value: u64 = 0
+                cc: u64 = 0
+                dxc: u64 = 0
+                if long:
+                    number = f64_of_bits(u64(image >> 64))
+                    done, value, cc = fast_convert.to_integer(cpu, how, number, width, logical)
+                elif short:
+                    number = f64(f32_of_bits(u32(image >> 96)))
+                    done, value, cc = fast_convert.to_integer(cpu, how, number, width, logical)
+                if not done:
+                    value, cc, dxc = to_integer(cpu, w, how, image, u64(width), logical)
                 suppress(cpu, dxc)
                 if wide:
                     cpu.gr[r1] = value
