@@ -7,7 +7,35 @@ from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.models import CpuModel, cpu_model
 
 MODELLED_FACILITIES = frozenset(
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 16, 17, 18, 21, 22, 24, 25, 26, 27, 30, 31, 32, 33, 34}
+    {
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        10,
+        13,
+        14,
+        16,
+        17,
+        18,
+        20,
+        21,
+        22,
+        24,
+        25,
+        26,
+        27,
+        30,
+        31,
+        32,
+        33,
+        34,
+    }
     | {35, 40, 41, 45, 49, 51, 52, 53, 57, 58, 66, 76, 77, 78, 145}
 )
 DEFAULT_MODEL = "z14"
