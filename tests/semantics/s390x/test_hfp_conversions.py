@@ -133,3 +133,73 @@ def test_convert_to_fixed_by_no_method_is_a_specification_exception(
 ) -> None:
     bench.psw(PSW_64)
     assert bench.execute(f"B3B8 {method:X}074") == ProgramCode.SPECIFICATION
+
+
+def encoded(value: oracle.Fraction, width: int, precision: int, method: int) -> tuple[int, bool]:
+    """A positive value as a binary number by a rounding method, and whether it overflows."""
+    bias = (1 << width - 1) - 1
+    power = max(1 - bias, _binary_exponent(value))
+    unit = oracle.Fraction(2) ** (power - precision + 1)
+    digits = oracle.rounded_integer(value / unit, method)
+    bits = (power + bias - 1 << precision - 1) + digits
+    infinity = (1 << width) - 1 << precision - 1
+    if bits < infinity:
+        return bits, False
+    return infinity - (method in (0, 5, 7)), True
+
+
+def _binary_exponent(value: oracle.Fraction) -> int:
+    power = value.numerator.bit_length() - value.denominator.bit_length()
+    return power if value >= oracle.Fraction(2) ** power else power - 1
+
+
+@pytest.mark.parametrize(
+    ("second", "width", "precision"), [("50", 8, 24), ("51", 11, 53)], ids=["TBEDR", "TBDR"]
+)
+def test_convert_hfp_to_bfp(bench: Bench, second: str, width: int, precision: int) -> None:
+    rng = random.Random(second)
+    for a, b, _ in pairs(bench, second, LONG):
+        near = Number(b.sign, rng.choice((31, 32, 33, 34, 95, 96, 97)), b.fraction, LONG)
+        for number in (a, near):
+            method = rng.choice((0, 1, 4, 5, 6, 7))
+            place(bench, 4, number)
+            assert run(bench, f"B3{second} {method:X}004", 0) is None
+            mirrored = {6: 7, 7: 6}.get(method, method) if number.sign else method
+            bits, over = (0, False)
+            if number.fraction:
+                bits, over = encoded(abs(number.value), width, precision, mirrored)
+            result = bench.raw.vr[0] >> (63 - width - precision + 1)
+            expected = number.sign << width + precision - 1 | bits
+            assert (result, bench.raw.cc) == (expected, 3 if over else number.cc), (number, method)
+
+
+@pytest.mark.parametrize(
+    ("second", "width", "precision"), [("58", 8, 24), ("59", 11, 53)], ids=["THDER", "THDR"]
+)
+def test_convert_bfp_to_hfp(bench: Bench, second: str, width: int, precision: int) -> None:
+    rng = random.Random(second)
+    bias = (1 << width - 1) - 1
+    top = 16**14 - 1
+    for _ in range(4 * COUNT[bench.engine]):
+        field = rng.choice(
+            (0, (1 << width) - 1, rng.getrandbits(width), bias, bias + 251, bias - 260)
+        )
+        field &= (1 << width) - 1
+        fraction = rng.choice((0, 1, rng.getrandbits(precision - 1), (1 << precision - 1) - 1))
+        sign = rng.getrandbits(1)
+        bits = (sign << width | field) << precision - 1 | fraction
+        bench.raw.vr[8] = bits << 64 - width - precision
+        assert run(bench, f"B3{second} 0004", 0) is None
+        digits = fraction | (field > 0) << precision - 1
+        value = digits * oracle.Fraction(2) ** (max(field, 1) - bias - precision + 1)
+        if field == (1 << width) - 1:
+            expected, cc = Number(0 if fraction else sign, 127, top, LONG), 3
+        elif value >= oracle.Fraction(16) ** 63:
+            expected, cc = Number(sign, 127, top, LONG), 3
+        else:
+            cc = 0 if value == 0 else 2 - sign
+            expected = oracle.zero(LONG, sign)
+            if value >= oracle.Fraction(16) ** -65:
+                characteristic, hexadecimal = oracle.cut(value, LONG)
+                expected = Number(sign, characteristic, hexadecimal, LONG)
+        assert (placed(bench, 0, LONG), bench.raw.cc) == (expected.words, cc), hex(bits)

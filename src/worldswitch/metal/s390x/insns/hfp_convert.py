@@ -13,6 +13,7 @@ from worldswitch.metal.s390x.hfp.arithmetic import (
     round_to,
     to_integer,
 )
+from worldswitch.metal.s390x.hfp.binary import from_binary, to_binary
 from worldswitch.metal.s390x.hfp.operands import CHECK, GET, LOAD, PUT, interrupt
 from worldswitch.metal.s390x.insn import insn
 from worldswitch.metal.s390x.leave import specification
@@ -23,6 +24,7 @@ FORMATS = (("E", SHORT), ("D", LONG), ("X", EXTENDED))
 METHODS = 0xF3
 """Bit n is one if n is a rounding method: 0, 1, 4 to 7."""
 NOT_SIGN = SIGN - 1
+LONG_DIGITS = ((1 << 64) - 1) << 64
 
 
 @typed(inline=True)
@@ -146,3 +148,39 @@ def _integers() -> None:
 
 
 _integers()
+
+
+def _binary() -> None:
+    """CONVERT HFP TO BFP and CONVERT BFP TO HFP; the hexadecimal number is long."""
+    check, get, put = CHECK[LONG], GET[LONG], PUT[LONG]
+    for letter, second, width, precision, low in (
+        ("E", "50", 8, 24, SHORT), ("", "51", 11, 53, LONG),
+    ):  # fmt: skip
+        get_bits, put_bits = GET[low], PUT[low]
+        back = {SHORT: "58", LONG: "59"}[low]
+
+        @insn(f"TB{letter}DR", f"B3{second}", "RRF", ref="PoP 9 CONVERT HFP TO BFP")
+        def to_bfp(cpu: Cpu, r1: u8, r2: u8, m3: u8) -> None:
+            """R2 as a binary number, rounded as M3 says."""
+            if m3 > 7 or (u32(METHODS) >> m3) & 1 == 0:
+                specification(cpu)
+            check(cpu, r1)
+            check(cpu, r2)
+            image = get(cpu, r2)
+            bits, cc = to_binary(image, width, precision, u64(m3))
+            put_bits(cpu, r1, (image & SIGN) | (u128(bits) << low))
+            cpu.cc = cc
+
+        @insn(f"THD{letter}R", f"B3{back}", "RRE", ref="PoP 9 CONVERT BFP TO HFP")
+        def to_hfp(cpu: Cpu, r1: u8, r2: u8) -> None:
+            """R2, a binary number, as a hexadecimal one."""
+            check(cpu, r1)
+            check(cpu, r2)
+            source = get_bits(cpu, r2)
+            bits = u64((source & NOT_SIGN) >> low)
+            image, cc = from_binary(bits, width, precision, u64(source >> 127))
+            put(cpu, r1, image & LONG_DIGITS)
+            cpu.cc = cc
+
+
+_binary()
