@@ -6,9 +6,53 @@ A CPU model is limited to these: STFLE then tells the guest what is there.
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.models import CpuModel, cpu_model
 
+F = Facility
 MODELLED_FACILITIES = frozenset(
-    {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 16, 17, 18, 21, 22, 24, 25, 26, 27, 30, 31, 32, 33, 34}
-    | {35, 37, 40, 41, 45, 49, 51, 52, 53, 57, 58, 66, 76, 77, 78, 145}
+    {
+        F.N3,
+        F.ZARCH_INSTALLED,
+        F.ZARCH_ACTIVE,
+        F.DAT_ENHANCEMENT_1,
+        F.IDTE_SEGMENT_CLEARING,
+        F.IDTE_REGION_CLEARING,
+        F.ASN_AND_LX_REUSE,
+        F.STFLE,
+        F.EDAT_1,
+        F.CONDITIONAL_SSKE,
+        F.IPTE_RANGE,
+        F.NONQUIESCING_KEY_SETTING,
+        F.EXTENDED_TRANSLATION_2,
+        F.MSA,
+        F.LONG_DISPLACEMENT,
+        F.HFP_MULTIPLY_ADD,
+        F.EXTENDED_IMMEDIATE,
+        F.EXTENDED_TRANSLATION_3,
+        F.ETF2_ENHANCEMENT,
+        F.STORE_CLOCK_FAST,
+        F.PARSING_ENHANCEMENT,
+        F.MVCOS,
+        F.ETF3_ENHANCEMENT,
+        F.EXTRACT_CPU_TIME,
+        F.CSST,
+        F.CSST_2,
+        F.GENERAL_INSTRUCTIONS_EXTENSION,
+        F.EXECUTE_EXTENSIONS,
+        F.FLOATING_POINT_EXTENSION,
+        F.LOAD_PROGRAM_PARAMETER,
+        F.FLOATING_POINT_SUPPORT_ENHANCEMENT,
+        F.DISTINCT_OPERANDS,
+        F.MISCELLANEOUS_1,
+        F.LOCAL_TLB_CLEARING,
+        F.INTERLOCKED_ACCESS_2,
+        F.LOAD_STORE_ON_CONDITION_2,
+        F.MSA_5,
+        F.MISCELLANEOUS_2,
+        F.RESET_REFERENCE_BITS_MULTIPLE,
+        F.MSA_3,
+        F.MSA_4,
+        F.EDAT_2,
+        F.INSERT_REFERENCE_BITS_MULTIPLE,
+    }
 )
 DEFAULT_MODEL = "z14"
 TRNG_GENERATION = 14
