@@ -69,17 +69,23 @@ def test_run_beyond_its_timeout_ends_with_124(tmp_path: Path, clock: str) -> Non
     assert run("run", write(tmp_path, ENDLESS), *arguments)[0] == STATUS_TIMEOUT
 
 
-def test_run_with_stat_prints_the_table(image: Path) -> None:
-    status, text = run("run", image, "-m", "16M", "--engine", "python", "--stat")
+@pytest.mark.parametrize(("hypervisor", "event"), [("none", "SIGP"), ("sie", "INST")])
+def test_run_with_stat_prints_the_table(image: Path, hypervisor: str, event: str) -> None:
+    arguments = ("-m", "16M", "--engine", "python", "--hypervisor", hypervisor, "--stat")
+    status, text = run("run", image, *arguments)
     assert status == 0
-    assert "SIGP" in text
-    assert "Total samples: 1" in text
+    assert event in text
+    assert "Total samples:" in text
 
 
-def test_run_with_trace_writes_it(image: Path, tmp_path: Path) -> None:
-    trace = tmp_path / "trace.json"
-    assert run("run", image, "-m", "16M", "--engine", "python", "--trace", trace)[0] == 0
-    assert "SIGP" in {event.get("name") for event in json.loads(trace.read_text())}
+@pytest.mark.parametrize(("hypervisor", "event"), [("none", "SIGP"), ("sie", "INST")])
+def test_run_with_trace_writes_it(image: Path, tmp_path: Path, hypervisor: str, event: str) -> None:
+    files = tmp_path / "first.json", tmp_path / "second.json"
+    for file in files:
+        arguments = ("-m", "16M", "--engine", "python", "--hypervisor", hypervisor)
+        assert run("run", image, *arguments, "--trace", file)[0] == 0
+    assert event in {entry.get("name") for entry in json.loads(files[0].read_text())}
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize(
