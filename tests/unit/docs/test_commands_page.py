@@ -1,0 +1,32 @@
+"""The page about the commands has all of them, with their options and exit statuses."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+import worldswitch
+from worldswitch.cli import statuses
+from worldswitch.cli.main import app
+from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_TIMEOUT
+
+DOCS = Path(worldswitch.__file__).parents[2] / "docs"
+PAGE = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
+COMMANDS = typer.main.get_command(app)
+
+
+@pytest.mark.parametrize("name", ["bench", "check", "cpus", "demo", "run"])
+def test_page_names_each_command_and_its_options(name: str) -> None:
+    commands = COMMANDS.commands  # type: ignore[attr-defined]
+    assert set(commands) == {"bench", "check", "cpus", "demo", "run"}
+    assert f"`worldswitch {name}" in PAGE
+    for parameter in commands[name].params:
+        for option in parameter.opts:
+            if option.startswith("-"):
+                assert f"`{option}" in PAGE or f" {option}`" in PAGE, option
+
+
+def test_page_names_each_exit_status() -> None:
+    known = {value for name, value in vars(statuses).items() if name.startswith("STATUS_")}
+    for status in known | {0, STATUS_CRASHED, STATUS_TIMEOUT}:
+        assert f"\n| {status} |" in PAGE
