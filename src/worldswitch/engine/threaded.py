@@ -36,11 +36,13 @@ class Flow(Enum):
 class Hooks:
     """What an architecture does between instructions; each returns a record's address or 0.
 
+    begin(cpu) -> bool: native code has been called; False for back again at once.
     leave(cpu, rec): semantics left. taken(cpu, rec): a relative branch is taken.
     jump(cpu, rec, target). before_control(cpu, rec) -> None. resume(cpu): after CONTROL, and to
     enter native code.
     """
 
+    begin: Typed[Any, Any]
     leave: Typed[Any, Any]
     taken: Typed[Any, Any]
     jump: Typed[Any, Any]
@@ -130,8 +132,11 @@ class HandlerMaker:
         fn = ir.Function(self.module.ir, ir.FunctionType(ir.VoidType(), [POINTER]), symbol)
         build = ir.IRBuilder(fn.append_basic_block("entry"))
         cpu = fn.args[0]
-        found = build.call(self.module.function(self.hooks.resume), [cpu])
         done, more = fn.append_basic_block("done"), fn.append_basic_block("more")
+        begun = fn.append_basic_block("begun")
+        build.cbranch(build.call(self.module.function(self.hooks.begin), [cpu]), begun, done)
+        build.position_at_end(begun)
+        found = build.call(self.module.function(self.hooks.resume), [cpu])
         build.cbranch(build.icmp_unsigned("==", found, ir.Constant(WORD, 0)), done, more)
         build.position_at_end(more)
         rec = build.inttoptr(found, POINTER)

@@ -73,7 +73,8 @@ _VOLATILE = (
     | CpuStat.RUNNING
     | CpuStat.RETAINED
 )
-_STABLE = 0xFFFF_FFFF & ~_VOLATILE
+STABLE = 0xFFFF_FFFF & ~_VOLATILE
+"""Bits of cpuflags that rules read."""
 
 
 def all_violations(buf: Any, host: SieHost = EVERYTHING) -> list[Violation]:
@@ -91,7 +92,7 @@ def validity(buf: Any, host: SieHost = EVERYTHING) -> ValidityReport | None:
     if block.sdf:  # only format 2, which is 0, goes through the cache
         return _first(block, host)
     flags, *rest = _INPUTS.unpack_from(block._buf, block._base)  # pyright: ignore[reportPrivateUsage]: one call for all fields is what makes the check cheap
-    return _kept((flags & _STABLE, *rest), host)
+    return _kept((flags & STABLE, *rest), host)
 
 
 @lru_cache(maxsize=1024)

@@ -14,9 +14,6 @@ from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.ultravisor import ultravisor_of
 
 TIME_SLICE = 1_000_000
-NEVER = 1 << 63
-EXIT_COST = 1000
-"""Instructions that what the host does between two entries counts for against its deadline."""
 STATE_DESCRIPTION = 512
 PAGE = 4096
 
@@ -73,15 +70,16 @@ class Host:
         self.fr, self.vr = _Even(vr), _Vectors(vr)
         self._fpc = _array(processor, "fpc", ctypes.c_uint32, 1)
         self._request = _array(processor, "sie_request", ctypes.c_uint64, 1)
+        self._budget = _array(processor, "run_budget", ctypes.c_uint64, 1)
+        self._deadline = _array(processor, "deadline", ctypes.c_uint64, 1)
+        self._ram = self.storage.address
+        self._enter = processor.enter
         self.facilities = processor.complex.model.facilities
         self.sie_features = processor.complex.model.sie
         self.checked_for = SieHost.of(
             processor.complex.model, storage_limit=self.storage.size, protected=True
         )
         self.time_slice = TIME_SLICE
-        """Instructions after which the host interrupts the guest, from each entry on."""
-        self.deadline = NEVER
-        """Instruction count of the processor at which the host interrupts the guest."""
         self._secure = SecureEntry(ultravisor_of(processor.complex), processor)
         raw = processor.raw
         raw.running = 1
@@ -95,6 +93,24 @@ class Host:
     @fpc.setter
     def fpc(self, value: int) -> None:
         self._fpc[0] = value
+
+    @property
+    def time_slice(self) -> int:
+        """Instructions after which the host interrupts the guest, from each entry on."""
+        return self._budget[0]
+
+    @time_slice.setter
+    def time_slice(self, value: int) -> None:
+        self._budget[0] = value
+
+    @property
+    def deadline(self) -> int:
+        """Instruction count of the processor at which the host interrupts the guest."""
+        return self._deadline[0]
+
+    @deadline.setter
+    def deadline(self, value: int) -> None:
+        self._deadline[0] = value
 
     @property
     def host_fault_code(self) -> int:
@@ -117,34 +133,37 @@ class Host:
         Raises ValueError for an address that SIE refuses with a specification or addressing
         exception.
         """
+        self._request[0] = self._ram + state_description
+        result = _RESULTS.get(self._enter())
+        return self._sie_checked(state_description) if result is None else result
+
+    def _sie_checked(self, where: int) -> EntryResult:
+        """SIE with a state description that is new, or has changed in what the checks read."""
         storage = self.storage
-        end = state_description + STATE_DESCRIPTION
-        if state_description % STATE_DESCRIPTION or not 0 < end <= storage.size:
-            raise ValueError(f"no state description can be at {state_description:#x}")
-        block = StateDescription(storage.view[state_description:end])
+        end = where + STATE_DESCRIPTION
+        if where % STATE_DESCRIPTION or not 0 < end <= storage.size:
+            raise ValueError(f"no state description can be at {where:#x}")
+        block = StateDescription(storage.view, where)
         report = validity(block, self.checked_for)
         if report is not None:
             set_validity_interception(block, report)
             return EntryResult.EXIT
-        left = self.deadline - self.processor.icount
-        if left <= 0:
-            return EntryResult.PREEMPTED
-        self.deadline -= EXIT_COST
-        left = min(left, self.time_slice)
         if block.sdf:
-            return self._sie_protected(block, state_description, left)
-        self._request[0] = storage.address + state_description
-        return _RESULTS[self.processor.run(left)]
+            return self._sie_protected(block, where)
+        self.processor.known.add(self._ram + where)
+        self._request[0] = self._ram + where
+        return _RESULTS[self._enter()]
 
-    def _sie_protected(self, block: StateDescription, where: int, left: int) -> EntryResult:
+    def _sie_protected(self, block: StateDescription, where: int) -> EntryResult:
         """SIE with a protected guest: the Ultravisor stands between it and the host."""
         if where % PAGE:
             raise ValueError(f"a protected guest's state description cannot be at {where:#x}")
         while True:
             if not self._secure.enter(block, where):
                 return EntryResult.EXIT
-            self._request[0] = self.storage.address + where
-            result = _RESULTS[self.processor.run(left)]
+            self.processor.raw.sie_checked = 1
+            self._request[0] = self._ram + where
+            result = _RESULTS[self._enter()]
             if result is not EntryResult.EXIT or self._secure.leave(block, where):
                 return result
 
@@ -173,7 +192,7 @@ class Host:
             processor.call("purge_all")
 
 
-_RESULTS = {
+_RESULTS: dict[int, EntryResult] = {
     Exit.SIE_DONE: EntryResult.EXIT,
     Exit.SIE_HOST_FAULT: EntryResult.HOST_FAULT,
     Exit.SIE_PREEMPTED: EntryResult.PREEMPTED,

@@ -8,6 +8,7 @@ from typing import Any
 from worldswitch.engine import Leave
 from worldswitch.engine.threaded import Flow
 from worldswitch.metal.s390x import flow
+from worldswitch.metal.s390x.begin import begin
 from worldswitch.metal.s390x.state import Cpu, Record
 
 
@@ -20,6 +21,8 @@ class Interpreter:
     def run(self, address: int) -> None:
         """Execute from the PSW until a hook returns 0."""
         cpu = Cpu.at(address)
+        if not begin(cpu):
+            return
         at = int(flow.resume(cpu))
         while at:
             at = self.step(cpu, Record.at(at))

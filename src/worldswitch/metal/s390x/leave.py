@@ -46,6 +46,8 @@ class Exit(IntEnum):
     """SIE issued from Python ended with a host program interruption."""
     SIE_PREEMPTED = 18
     """SIE issued from Python ended because the slice was over; no interception."""
+    SIE_CHECK = 20
+    """SIE issued from Python has to check the state description first."""
     SIE = 19
     """START INTERPRETIVE EXECUTION: args: the state description's absolute address."""
     PROGRAM_LOOP = 11

@@ -9,6 +9,7 @@ from worldswitch.engine.build import Progress
 from worldswitch.metal.s390x.interpret import Interpreter
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.mode import AddressPointer
+from worldswitch.metal.s390x.sie.known import Known
 from worldswitch.metal.s390x.state import Cpu, Record
 from worldswitch.metal.s390x.storage import Storage
 from worldswitch.metal.s390x.table import CALLABLE, RUN, NativeTable, build_native
@@ -21,6 +22,9 @@ CR0_CLOCK_COMPARATOR = 0x800
 CR0_CPU_TIMER = 0x400
 FAR = 1 << 62
 """Instructions until a timer that is not set."""
+
+
+NEVER = 1 << 62
 
 
 class Complex:
@@ -98,7 +102,14 @@ class Processor:
         self.raw = Cpu.raw_at(address)
         self.gr = _Pair(self.raw.gr)
         self.cr = _Pair(self.raw.cr)
+        self._address = address
+        self._reason = (ctypes.c_uint32 * 1).from_address(
+            address + Cpu.fields["exit_reason"].offset
+        )
         raw = self.raw
+        raw.deadline = NEVER
+        self.known = Known(raw)
+        """State descriptions that have passed the checks of SIE."""
         raw.cpu_address = cpu_address
         raw.ram, raw.ram_size = self.storage.address, self.storage.size
         raw.keys, raw.code_map = self.storage.keys, self.storage.code_map
@@ -174,18 +185,16 @@ class Processor:
 
     def run(self, budget: int) -> Exit:
         """Execute up to about `budget` instructions; says why it came back."""
-        raw = self.raw
-        now = raw.limit - raw.budget
-        raw.budget = 0
-        raw.limit = now
-        raw.slice_end = now + budget
-        raw.check = 1
+        self.raw.run_budget = budget
+        return Exit(self.enter())
+
+    def enter(self) -> int:
+        """Execute with the budget that `raw.run_budget` says; an `Exit`'s number."""
         while True:
-            raw.exit_reason = 0
-            self._run(self.state.address)
-            reason = raw.exit_reason
+            self._run(self._address)
+            reason = self._reason[0]
             if reason != Exit.CODE_CACHE_FULL:
-                return Exit(reason)
+                return reason
             self.call("flush_code")
 
     def step(self) -> Exit:

@@ -230,10 +230,18 @@ class Cpu(Struct):
     """Scratch records for EXECUTE: the target, and the way back."""
     executed_mode: u64
     """Mode that `executed` was decoded in."""
+    run_budget: u64
+    """Instructions that native code is to execute before it gives the processor back."""
+    deadline: u64
+    """Count of executed instructions at which a host that enters guests wants it back."""
     slice_end: u64
     """Count of executed instructions at which native code gives the processor back."""
     sie_request: u64
     """Address in this process of a state description to enter with the next instruction, or 0."""
+    sie_known: u64
+    """Address in this process of the KnownBlocks (sie/known.py)."""
+    sie_checked: u8
+    """1: the state description of `sie_request` has just been checked."""
     sie_block: u64
     """Address in this process of the active state description, in SIE."""
     stepping: u8

@@ -9,6 +9,7 @@ from worldswitch.engine import Typed, u64
 from worldswitch.engine.build import Image, Progress, Unit, build
 from worldswitch.engine.threaded import Flow, HandlerMaker, Hooks
 from worldswitch.metal.s390x import flow
+from worldswitch.metal.s390x.begin import begin
 from worldswitch.metal.s390x.codecache import FieldInfo, InsnInfo, code_written, flush_code
 from worldswitch.metal.s390x.decode import (
     INSN_BFP,
@@ -25,7 +26,7 @@ from worldswitch.metal.s390x.psw import load_psw
 from worldswitch.metal.s390x.sie.exits import intercept, intercept_conditionally
 from worldswitch.metal.s390x.state import Record
 
-HOOKS = Hooks(flow.leave, flow.taken, flow.jump, flow.before_control, flow.resume)
+HOOKS = Hooks(begin, flow.leave, flow.taken, flow.jump, flow.before_control, flow.resume)
 RUN = "s390x:run"
 UNIT_SIZE = 90
 """Instructions compiled as one unit."""
