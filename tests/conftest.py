@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 from fetch_guests import guests_directory
+from hypothesis import settings
+
+settings.register_profile("worldswitch", deadline=None)  # no test asserts a time
+settings.load_profile("worldswitch")
 
 
 @pytest.fixture(scope="session")
