@@ -48,6 +48,7 @@ MODELLED_FACILITIES = frozenset(
         F.MSA_5,
         F.MISCELLANEOUS_2,
         F.RESET_REFERENCE_BITS_MULTIPLE,
+        F.ACCESS_EXCEPTION_FETCH_STORE,
         F.MSA_3,
         F.MSA_4,
         F.EDAT_2,
