@@ -10,12 +10,15 @@ import sys
 import threading
 from typing import BinaryIO
 
-from tests.semantics.oracle.layout import DRIVER, PSW_64, RAM, driver
+from tests.semantics.oracle.layout import CASES, DRIVER, GPRS, PSW_64, RAM, SLOTS, driver
 
 SECONDS = 60
 """A batch that takes longer hangs."""
 CODE_OFFSETS = range(512, 1200, 4)
-OK, CRASHED, HUNG = 0, 1, 2
+OK, CRASHED = 0, 1
+ANEW, AGAIN = b"n", b"a"
+DATA = [slice(0, DRIVER), slice(GPRS, SLOTS), slice(CASES, RAM)]
+"""Where there is no text."""
 NULLIFYING = {0x10, 0x11, 0x12, 0x38, 0x39, 0x3A, 0x3B}
 """Program interruptions whose old PSW designates the instruction itself."""
 EXCEPTION_SVC = 2
@@ -31,8 +34,12 @@ class Emulator:
     def __init__(self) -> None:
         self._worker: subprocess.Popen[bytes] | None = None
 
-    def run(self, image: bytes) -> bytes:
-        """Storage after the driver has run; raises EmulatorError."""
+    def run(self, image: bytes, again: bool = False) -> bytes:
+        """Storage after the driver has run; raises EmulatorError.
+
+        again: only the data differ from the last image; text from there on stays compiled.
+        """
+        again = again and self._worker is not None
         if self._worker is None:
             self._worker = subprocess.Popen(
                 [sys.executable, "-c", f"from {__name__} import serve; serve()"],
@@ -45,6 +52,7 @@ class Emulator:
         watch = threading.Timer(SECONDS, worker.kill)
         watch.start()
         try:
+            worker.stdin.write(AGAIN if again else ANEW)
             worker.stdin.write(image)
             worker.stdin.flush()
             answer = worker.stdout.read(RAM + 1)
@@ -127,11 +135,15 @@ class Unicorn:
             self.uc.mem_write(0x150, struct.pack(">QQ", 0, pc))
         self.uc.reg_write(names.UC_S390X_REG_PC, driver().program)
 
-    def run(self, image: bytes) -> bytes | None:
+    def run(self, image: bytes, again: bool = False) -> bytes | None:
         """Storage afterwards; None if the driver did not come to its end."""
         self.failed = False
-        self.uc.mem_write(0, image)
-        self.uc.ctl_flush_tb()
+        if again:
+            for part in DATA:
+                self.uc.mem_write(part.start, image[part])
+        else:
+            self.uc.mem_write(0, image)
+            self.uc.ctl_flush_tb()
         try:
             self._start(DRIVER, driver().end)
         except self.error:
@@ -143,10 +155,11 @@ def serve(source: BinaryIO = sys.stdin.buffer, sink: BinaryIO = sys.stdout.buffe
     """Answer images until the input ends."""
     engine = Unicorn()
     while True:
+        kind = source.read(1)
         image = source.read(RAM)
         if len(image) != RAM:
             return
-        answer = engine.run(image)
+        answer = engine.run(image, kind == AGAIN)
         sink.write(bytes([OK if answer is not None else CRASHED]))
         sink.write(answer if answer is not None else bytes(RAM))
         sink.flush()

@@ -1,5 +1,6 @@
 """Random cases of one instruction: registers, text and storage that make sense together."""
 
+from functools import cache
 from random import Random
 
 from tests.semantics.oracle.encode import by_mnemonic, encode
@@ -48,6 +49,12 @@ MODES = [PSW_64] * 16 + [PSW_31] * 3 + [PSW_24] * 2
 LIMITS = {PSW_64: ALL_64, PSW_31: 0x7FFF_FFFF, PSW_24: 0xFF_FFFF}
 
 
+@cache
+def parameters(item: Insn) -> frozenset[str]:
+    """What the instruction's function takes."""
+    return frozenset(item.function.parameters)
+
+
 class ImpossibleError(Exception):
     """These register numbers cannot hold what the operands need."""
 
@@ -62,6 +69,7 @@ class Draft:
         self.fixed: set[int] = set()
         self.operands: dict[str, int] = {}
         self.window = window_of(number)
+        self.executed = ""
         self.limit = LIMITS[mode]
 
     def set_gpr(self, register: int, value: int) -> None:
@@ -169,6 +177,8 @@ class Generator:
             mask,
             values.storage(WINDOW),
             draft.number,
+            frozenset(draft.fixed),
+            draft.executed,
         )
 
     def _text(self, draft: Draft) -> tuple[bytes, int]:
@@ -204,7 +214,7 @@ class Generator:
         draft.fixed |= {v for v in named if v < 16}
         loop = encode(by_mnemonic()["BRC"], 4, {"m1": 1, "target": 0})
         loop = loop if draft.item.mnemonic in INTERRUPTIBLE else b""
-        draft.item = item
+        draft.executed, draft.item = draft.item.mnemonic, item
         free = [r for r in range(1, 16) if r not in draft.fixed]
         if len(free) < 2:
             raise ImpossibleError
@@ -227,7 +237,7 @@ class Generator:
     def _operands(self, draft: Draft, at: int) -> None:
         """Choose operand fields and the register values that they need."""
         rng, ops, name = self.rng, draft.operands, draft.item.mnemonic
-        used = set(draft.item.function.parameters)
+        used = parameters(draft.item)
         for operand in FORMATS[draft.item.format]:
             if operand.kind is Kind.BASE:
                 ops[operand.name] = rng.randrange(16) if rng.random() < 0.7 else 0

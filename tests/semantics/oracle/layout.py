@@ -6,7 +6,7 @@ the case's result; the images are compared afterwards.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from tests.semantics.oracle.encode import Program
@@ -79,6 +79,7 @@ def driver() -> Driver:
     code.add("IPM", r1=4)
     code.add("SAM64")
     code.add("LG", r1=2, d2=RESULT)
+    code.add("NILL", r1=0, i2=0xCFFF)
     code.add("STM", r1=0, r3=1, b2=2, d2=328)
     code.add("ST", r1=4, b2=2, d2=340)
     code.add("STFPC", b2=2, d2=320)
@@ -123,6 +124,10 @@ class Case:
     window: bytes
     number: int
     """Its place in the batch: addresses in registers and text were made for it."""
+    fixed: frozenset[int] = frozenset()
+    """General registers whose values belong to the text: addresses, lengths, controls."""
+    executed: str = ""
+    """Mnemonic of an EXECUTE's target."""
 
     @property
     def address(self) -> int:
@@ -145,6 +150,72 @@ class Case:
             f"FPC {self.fpc:08x}\n{registers}\n"
             f"  window {window_of(self.number):x}: {self.window.hex()}\n"
             f"  slot {slot_of(self.number):x}: {self.slot.hex()}"
+        )
+
+
+FREE_OF_MASK = 0x3F << 40
+"""Condition code and program mask, in PSW bits 0-63."""
+
+
+@cache
+def free_bits(fixed: frozenset[int]) -> bytes:
+    """Ones where a packed case may take another case's values."""
+    return CASE_FORMAT.pack(
+        *(0 if n in fixed else 2**64 - 1 for n in range(16)),
+        *[2**32 - 1] * 16,
+        *[2**64 - 1] * 16,
+        2**32 - 1,
+        FREE_OF_MASK,
+        0,
+    ).ljust(CASE, b"\0")
+
+
+class Batch:
+    """Cases in storage, which may take each other's values again and again."""
+
+    def __init__(self, cases: list[Case], low: bytes) -> None:
+        self.cases = {case.number: case for case in cases}
+        self.image = image_of(cases, low)
+        self._first = min(self.cases)
+        self._count = max(self.cases) + 1 - self._first
+        bits = bytearray(CASE * self._count)
+        for number, case in self.cases.items():
+            at = CASE * (number - self._first)
+            bits[at : at + CASE] = free_bits(case.fixed)
+        self._free = int.from_bytes(bits, "big")
+        self._values = self._part(CASES, CASE)
+        self._windows = self._part(WINDOWS, WINDOW)
+        self._kept = int.from_bytes(self._values, "big") & ~self._free
+
+    def _slice(self, base: int, size: int) -> slice:
+        return slice(base + size * self._first, base + size * (self._first + self._count))
+
+    def _part(self, base: int, size: int) -> bytes:
+        return bytes(self.image[self._slice(base, size)])
+
+    def spin(self, values: int, windows: int) -> None:
+        """Let each case take the free values and the window of those so many places on."""
+        at = values % self._count * CASE
+        moved = int.from_bytes(self._values[at:] + self._values[:at], "big")
+        data = (self._kept | moved & self._free).to_bytes(len(self._values), "big")
+        self.image[self._slice(CASES, CASE)] = data
+        at = windows % self._count * WINDOW
+        self.image[self._slice(WINDOWS, WINDOW)] = self._windows[at:] + self._windows[:at]
+
+    def case(self, number: int) -> Case:
+        """A case with the values that it has now."""
+        case = self.cases[number]
+        at = CASES + CASE * number
+        data = CASE_FORMAT.unpack_from(self.image, at)
+        at = window_of(number)
+        return replace(
+            case,
+            gprs=data[:16],
+            ars=data[16:32],
+            fprs=data[32:48],
+            fpc=data[48],
+            mask=data[49],
+            window=bytes(self.image[at : at + WINDOW]),
         )
 
 

@@ -83,7 +83,7 @@ def lxr(cpu: Cpu, r1: u8, r2: u8) -> None:
 @insn("LZER", "B374", "RRE", ref="PoP 9 LOAD ZERO", leaves=False)
 def lzer(cpu: Cpu, r1: u8) -> None:
     """Positive zero, short."""
-    set_fr(cpu, r1, u64(0))
+    set_short(cpu, r1, u32(0))
 
 
 @insn("LZDR", "B375", "RRE", ref="PoP 9 LOAD ZERO", leaves=False)
