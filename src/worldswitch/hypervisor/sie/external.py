@@ -1,6 +1,5 @@
 """External-interruption interceptions: timers and external calls that SIE does not present."""
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from worldswitch.arch.s390x.external import ExternalCode
@@ -9,7 +8,7 @@ from worldswitch.arch.s390x.sie_controls import Icpt
 from worldswitch.hypervisor.outcome import RESUME, Inject, Outcome, ToMachine
 from worldswitch.hypervisor.requests import Intercepted, ProgramLoop
 from worldswitch.hypervisor.sie import lowcore
-from worldswitch.hypervisor.sie.events import BusyError, ClockComparator, CpuTimer, ExternalCall
+from worldswitch.hypervisor.sie.events import ClockComparator, CpuTimer, ExternalCall
 
 if TYPE_CHECKING:
     from worldswitch.hypervisor.sie.vcpu import SieVcpu
@@ -33,7 +32,9 @@ def exit_external_interruption(vcpu: "SieVcpu") -> Outcome:
     if code == ExternalCode.CPU_TIMER:
         return Inject(CpuTimer())
     if code == ExternalCode.EXTERNAL_CALL:
-        with suppress(BusyError):  # one that is pending already is as good
-            vcpu.inject(ExternalCall(sd.extcpuaddr))
+        # Not by way of the system-control area, from where SIE would present it again. One that is
+        # pending already is as good.
+        if not vcpu.any_external_call():
+            vcpu.statistics.count(vcpu.local.inject(ExternalCall(sd.extcpuaddr)))
         return RESUME
     return ToMachine(Intercepted(Icpt.EXTINT, f"external interruption {code:#06x}"))

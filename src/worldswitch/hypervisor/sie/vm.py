@@ -70,7 +70,7 @@ class SieVm(Vm):
         self.crycb_origin = storage.allocate(256)
         if (self.facility_list_origin & ~FAC_ORIGIN) or (self.crycb_origin & ~CRYCB_ORIGIN):
             raise MemoryError("the host has no free storage below 2 GiB for a guest's controls")
-        self._store_facilities()
+        self.store_facilities()
         self.sigp_interpretation = self.features.sigpif and self.options.sigp_interpretation
         self.sca = SystemControlArea(storage, self.features.sca_64bit)
         if not 0 < cpus <= self.sca.most_cpus:
@@ -95,7 +95,8 @@ class SieVm(Vm):
         """Whether the guest has a facility."""
         return facility in self.facilities
 
-    def _store_facilities(self) -> None:
+    def store_facilities(self) -> None:
+        """Have SIE offer the guest `facilities`, at the next entry of each CPU."""
         words = facility_list(self.facilities)[:FACILITY_WORDS]
         data = b"".join(word.to_bytes(8, "big") for word in words)
         self.hosts[0].storage.write(self.facility_list_origin, data)

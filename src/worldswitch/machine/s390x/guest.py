@@ -20,6 +20,7 @@ from worldswitch.hypervisor.outcome import (
 from worldswitch.hypervisor.sie.backend import SieBackEnd
 from worldswitch.hypervisor.sie.events import ServiceSignal
 from worldswitch.hypervisor.sie.guest_storage import GuestStorage
+from worldswitch.hypervisor.sie.options import Options
 from worldswitch.hypervisor.sie.vcpu import SieVcpu
 from worldswitch.machine.s390x import services
 from worldswitch.machine.s390x.board import (
@@ -79,13 +80,14 @@ class GuestMachine(Board):
         output: Callable[[bytes], None] | None = None,
         progress: Progress | None = None,
         real_time: bool = False,
+        options: Options | None = None,
     ) -> None:
         described = modelled_cpu(model)
         complex = Complex(Storage(memory + HOST_STORAGE), described, 1, engine, progress)
         self._processor = complex.processors[0]
         self._processor.raw.cpu_id = described.cpu_id(0)
         self.host = Host(self._processor)
-        self.backend = SieBackEnd(described)
+        self.backend = SieBackEnd(described, options)
         self.backend.init(self.host)
         self.vm = self.backend.vminit(memory, cpus)
         self.processors = self.vm.vcpus
@@ -155,7 +157,7 @@ class GuestMachine(Board):
         """Do what the end of a run asks for; whether the slice goes on."""
         match end:
             case ToMachine(request=request):
-                self._answer(vcpu, request)
+                self.answer(vcpu, request)
                 return not vcpu.stopped
             case Preempted(to=None):
                 return False
@@ -168,7 +170,7 @@ class GuestMachine(Board):
                 self._end = Result(STATUS_CRASHED, why)
                 return False
 
-    def _answer(self, vcpu: SieVcpu, request: requests.Request) -> None:
+    def answer(self, vcpu: SieVcpu, request: requests.Request) -> None:
         """Answer what the hypervisor hands out."""
         match request:
             case requests.ServiceCall(command=command, address=address):

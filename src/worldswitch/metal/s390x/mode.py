@@ -122,9 +122,15 @@ def context_id(cpu: Cpu, asce: u64, dat: u8, space: u8, key: u8, flags: u8) -> u
 
 
 @typed(inline=True)
+def per_on(cpu: Cpu) -> bool:
+    """Whether PER events are looked for: by the PSW, or because a guest's host wants them."""
+    return cpu.psw_mask & PswMask.PER != 0 or cpu.per_active != 0
+
+
+@typed(inline=True)
 def per_stores(cpu: Cpu) -> bool:
     """Whether storage-alteration events are looked for."""
-    return cpu.psw_mask & PswMask.PER != 0 and cpu.cr[9] & CR9_STORE != 0
+    return per_on(cpu) and cpu.cr[9] & CR9_STORE != 0
 
 
 @typed(inline=True)
@@ -209,7 +215,7 @@ def select(cpu: Cpu) -> None:
         cpu.ctx[OP2] = cpu.ctx[OP1]
     if mask & PswMask.PROBLEM != 0:
         mode = mode | MODE_PROBLEM
-    if mask & PswMask.PER != 0:
+    if per_on(cpu):
         mode = mode | MODE_PER
     if cpu.in_sie != 0:
         mode = mode | MODE_SIE

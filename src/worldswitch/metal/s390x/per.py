@@ -7,7 +7,8 @@ ref: PoP 4 Program-Event Recording.
 from worldswitch.arch.s390x.control_registers import Cr9
 from worldswitch.arch.s390x.program import PerAtmid, PerCode
 from worldswitch.engine import typed, u8, u16, u32, u64
-from worldswitch.metal.s390x.psw import PSW_BA, PSW_DAT, PSW_EA, PSW_PER
+from worldswitch.metal.s390x.mode import per_on
+from worldswitch.metal.s390x.psw import PSW_BA, PSW_DAT, PSW_EA
 from worldswitch.metal.s390x.state import Cpu
 
 CR9_BRANCH = int(Cr9.SUCCESSFUL_BRANCHING)
@@ -68,7 +69,7 @@ def per_fetch(cpu: Cpu, pc: u64) -> bool:
 
     Before the instruction at `pc` executes. ref: PoP 4 Instruction-Fetching Event
     """
-    if cpu.psw_mask & PSW_PER == 0 or cpu.cr[9] & CR9_FETCH == 0:
+    if not per_on(cpu) or cpu.cr[9] & CR9_FETCH == 0:
         return False
     if not per_range(cpu, pc, 1):
         return False
@@ -85,7 +86,7 @@ def per_branch(cpu: Cpu, pc: u64, target: u64) -> None:
 
     ref: PoP 4 Successful-Branching Event
     """
-    if cpu.psw_mask & PSW_PER == 0 or cpu.cr[9] & CR9_BRANCH == 0:
+    if not per_on(cpu) or cpu.cr[9] & CR9_BRANCH == 0:
         return
     if cpu.cr[9] & CR9_BRANCH_RANGE != 0 and not per_range(cpu, target, 1):
         return
@@ -98,7 +99,7 @@ def per_store(cpu: Cpu, space: u32, address: u64, count: u64, pc: u64) -> None:
 
     `space` is an index of `Cpu.ctx`. ref: PoP 4 Storage-Alteration Event
     """
-    if cpu.psw_mask & PSW_PER == 0 or cpu.cr[9] & CR9_STORE == 0:
+    if not per_on(cpu) or cpu.cr[9] & CR9_STORE == 0:
         return
     c = cpu.contexts[cpu.ctx[space]]
     if cpu.cr[9] & CR9_SPACE != 0 and c.dat == 1 and not marked_space(cpu, c.space):
@@ -123,12 +124,12 @@ def marked_space(cpu: Cpu, space: u8) -> bool:
 @typed(inline=False)
 def per_key_change(cpu: Cpu, address: u64, pc: u64) -> None:
     """Note a storage-key-alteration event. ref: PoP 4 Storage-Key-Alteration Event."""
-    if cpu.psw_mask & PSW_PER != 0 and cpu.cr[9] & CR9_KEY != 0 and per_range(cpu, address, 1):
+    if per_on(cpu) and cpu.cr[9] & CR9_KEY != 0 and per_range(cpu, address, 1):
         per_event(cpu, PER_KEY, pc)
 
 
 @typed(inline=False)
 def per_store_real(cpu: Cpu, pc: u64) -> None:
     """Note a store-using-real-address event. ref: PoP 4 Store-Using-Real-Address Event."""
-    if cpu.psw_mask & PSW_PER != 0 and cpu.cr[9] & CR9_STORE_REAL != 0:
+    if per_on(cpu) and cpu.cr[9] & CR9_STORE_REAL != 0:
         per_event(cpu, PER_STORE_REAL, pc)

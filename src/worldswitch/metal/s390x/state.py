@@ -136,6 +136,7 @@ class Cpu(Struct):
     running: u8
     """0: stopped, 1: operating, 2: check-stop."""
     per_active: u8
+    """1 while a guest executes whose host has PER on in it, whatever its PSW says."""
     wait: u8
     """1 while a loaded PSW has the wait bit one."""
     check: u8

@@ -1,12 +1,21 @@
 """Entering interpretive execution: from the host's state to the guest's. ref: SIE entry."""
 
 from worldswitch.arch.s390x.state_description import FAC_ORIGIN
-from worldswitch.engine import bswap, peek_u64, poke_u16, typed, u64
+from worldswitch.engine import bswap, peek_u64, poke_u16, typed, u8, u64
 from worldswitch.metal.s390x.dat import guest_to_host
 from worldswitch.metal.s390x.leave import LEAVE_INTERCEPT
 from worldswitch.metal.s390x.mode import ASCE_MEANING, INVALID_KEY, controls_changed
 from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
-from worldswitch.metal.s390x.sie.block import ICPT_PV_PREF, offset, sd_u8, sd_u16, sd_u32, sd_u64
+from worldswitch.metal.s390x.sie.block import (
+    CPUFLAGS,
+    ICPT_PV_PREF,
+    STAT_P,
+    offset,
+    sd_u8,
+    sd_u16,
+    sd_u32,
+    sd_u64,
+)
 from worldswitch.metal.s390x.sie.exits import (
     CKC,
     CPUTM,
@@ -115,6 +124,7 @@ def enter_guest(cpu: Cpu) -> bool:
     save_host(cpu)
     cpu.sie_protected = 1 if sd_u8(cpu, SDF) == 2 else 0
     cpu.in_sie = 1
+    cpu.per_active = u8(sd_u32(cpu, CPUFLAGS) & STAT_P)
     if sd_u16(cpu, IHCPU) != cpu.cpu_address:
         forget_guest(cpu)
         poke_u16(cpu.sie_block + IHCPU, bswap(cpu.cpu_address))

@@ -186,6 +186,7 @@ def store_guest(cpu: Cpu) -> None:
 def restore_host(cpu: Cpu) -> None:
     """Make the host's state the processor's again."""
     cpu.in_sie = 0
+    cpu.per_active = 0
     if cpu.sie_protected == 0:
         cpu.gr[14] = cpu.host_gr14
         cpu.gr[15] = cpu.host_gr15
