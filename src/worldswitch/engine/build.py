@@ -75,6 +75,11 @@ def initialize() -> None:
         llvm.add_symbol(name, ctypes.cast(getattr(process, name), ctypes.c_void_p).value)
 
 
+def host_architecture() -> str:
+    """The first part of the host's triple, such as x86_64."""
+    return llvm.get_default_triple().partition("-")[0]
+
+
 def target_machine() -> Any:
     """LLVM's model of the host, with all its features."""
     target = llvm.Target.from_default_triple()
@@ -106,7 +111,7 @@ def compile_unit(unit: Unit, defined: frozenset[str]) -> bytes:
     from worldswitch.engine.lower import Module
 
     initialize()
-    module = Module(unit.name, define_shared=False)
+    module = Module(unit.name, define_shared=False, architecture=host_architecture())
     unit.emit(module)
     module.finish()
     missing = [f.symbol for f in module.shared if f.symbol not in defined]
@@ -121,9 +126,10 @@ def compile_shared(name: str, roots: Sequence[Typed[Any, Any]]) -> bytes:
     from worldswitch.engine.lower import Module
 
     initialize()
-    module = Module(name, define_shared=True)
+    module = Module(name, define_shared=True, architecture=host_architecture())
     for root in roots:
         module.function(root).linkage = "external"
+        module.define_gate(root)
     module.finish()
     machine = target_machine()
     return machine.emit_object(optimise(str(module.ir), machine))

@@ -239,7 +239,8 @@ class ExpressionChecker:
                 self.fail(node.slice, "an index is of an unsigned type")
         elif field.count:
             self.fail(node, f"{member.attr} is an array: index it")
-        return tree.Place(field.element, base, field.offset, index)
+        name = f"{base.kind.__name__}.{field.name}" if base.kind.apart else ""
+        return tree.Place(field.element, base, field.offset, index, name)
 
     def on_unaryop(self, node: ast.UnaryOp) -> Any:
         op = UNARY.get(type(node.op))

@@ -78,6 +78,9 @@ class Struct:
     size: ClassVar[int] = 0
     align: ClassVar[int] = 1
     fields: ClassVar[dict[str, Field]] = {}
+    apart: ClassVar[bool] = False
+    """Whether each member is accessed as this member alone, or through `peek` and `poke`: no other
+    Struct lies over it. A store to one member then leaves what is known of the others."""
     raw_type: ClassVar[Any] = None
 
     address: int

@@ -53,16 +53,37 @@ def function_type(function: Typed[Any, Any]) -> ir.FunctionType:
     return ir.FunctionType(result, [value_type(k) for k in function.parameters.values()])
 
 
+KEEPING = {"x86_64": "preserve_mostcc", "aarch64": "preserve_mostcc"}
+"""By the host's architecture: the calling convention whose callee saves the registers."""
+STACK_SLOT = {"x86_64": 8}
+"""Where a stack frame for the sake of alignment alone can be avoided: the size of a push."""
+REALIGN = 32
+"""More than the convention's alignment, so that a gate aligns the stack itself."""
+
+
+def gate(function: Typed[Any, Any]) -> str:
+    """Symbol by which handlers call a never-inlined function (see `Module`)."""
+    return f"{function.symbol}:gate"
+
+
 class Module:
     """An LLVM module under construction, with the typed functions it holds or refers to.
 
     `define_shared`: whether never-inlined functions get their bodies here. Otherwise they are
-    external, for another module of the same build to define.
+    external, for another module of the same build to define; and they are called through gates.
+    A gate keeps all registers, because it is the rare path that calls: so the common path of a
+    handler saves none, and has no stack frame.
     """
 
-    def __init__(self, name: str, define_shared: bool) -> None:
+    def __init__(self, name: str, define_shared: bool, architecture: str = "") -> None:
         self.ir = ir.Module(name)
         self.define_shared = define_shared
+        self.keeping = KEEPING.get(architecture, "")
+        self.slot = STACK_SLOT.get(architecture, 0)
+        if self.slot and not define_shared:
+            word = ir.IntType(32)
+            flag = [word(1), "override-stack-alignment", word(self.slot)]
+            self.ir.add_named_metadata("llvm.module.flags", flag)
         self.functions: dict[Typed[Any, Any], ir.Function] = {}
         self.shared: list[Typed[Any, Any]] = []
         self.pending: list[Typed[Any, Any]] = []
@@ -72,7 +93,11 @@ class Module:
         known = self.functions.get(function)
         if known is not None:
             return known
-        made = ir.Function(self.ir, function_type(function), function.symbol)
+        through = function.inline is False and not self.define_shared
+        symbol = gate(function) if through else function.symbol
+        made = ir.Function(self.ir, function_type(function), symbol)
+        if through:
+            made.calling_convention = self.keeping
         self.functions[function] = made
         if function.inline is False:
             self.shared.append(function)
@@ -86,6 +111,26 @@ class Module:
             self.pending.append(function)
         made.attributes.add("nounwind")
         return made
+
+    def member(self, name: str) -> Any:
+        """The type-based alias tag of accesses to a member."""
+        add = self.ir.add_metadata
+        kind = add([name, add(["worldswitch"]), WORD(0)])
+        return add([kind, kind, WORD(0)])
+
+    def define_gate(self, function: Typed[Any, Any]) -> None:
+        """Emit what handlers call a never-inlined function through."""
+        made = ir.Function(self.ir, function_type(function), gate(function))
+        made.calling_convention = self.keeping
+        made.attributes.add("nounwind")
+        if self.slot:
+            made.attributes.alignstack = REALIGN
+        build = ir.IRBuilder(made.append_basic_block("entry"))
+        result = build.call(self.function(function), made.args)
+        if isinstance(result.type, ir.VoidType):
+            build.ret_void()
+        else:
+            build.ret(result)
 
     def finish(self) -> None:
         """Lower the bodies of all functions that became needed."""
@@ -122,6 +167,10 @@ class FunctionLowering:
         self.slots: dict[str, Any] = {}
         self.leave_targets: list[ir.Block] = []
         self.loops: list[tuple[ir.Block, ir.Block]] = []
+        self.out: ir.Block | None = None
+        """Where a function with several results returns, and the slots of its results: joined
+        as scalars, since LLVM does not look through joined structs."""
+        self.results: list[Any] = []
 
     def run(self) -> None:
         """Emit the body."""
@@ -136,6 +185,8 @@ class FunctionLowering:
                 self.builder.unreachable()
             else:
                 self.leave_function([], False)
+        if self.out is not None:
+            self.return_results(self.out)
 
     def to_memory(self, value: Any, kind: Any) -> Any:
         return self.builder.zext(value, BYTE) if kind is bool else value
@@ -153,10 +204,22 @@ class FunctionLowering:
         elif len(values) == 1:
             self.builder.ret(values[0])
         else:
-            result: Any = ir.Constant(self.fn.ftype.return_type, ir.Undefined)
-            for i, value in enumerate(values):
-                result = self.builder.insert_value(result, value, i)
-            self.builder.ret(result)
+            if self.out is None:
+                self.out = self.fn.append_basic_block("out")
+                with self.builder.goto_entry_block():
+                    self.results = [self.builder.alloca(value.type) for value in values]
+            for value, slot in zip(values, self.results, strict=True):
+                self.builder.store(value, slot)
+            self.builder.branch(self.out)
+
+    def return_results(self, out: ir.Block) -> None:
+        """The return that all ways out of the function share."""
+        self.builder.position_at_end(out)
+        result: Any = ir.Constant(self.fn.ftype.return_type, ir.Undefined)
+        for i, slot in enumerate(self.results):
+            value = self.builder.load(slot, typ=slot.allocated_type)
+            result = self.builder.insert_value(result, value, i)
+        self.builder.ret(result)
 
     def leave(self) -> None:
         """Control leaves: to the handler of the enclosing try, or to the caller."""
@@ -184,7 +247,8 @@ class FunctionLowering:
 
     def store_place(self, place: tree.Place, value: Any) -> None:
         pointer = self.pointer(place)
-        self.builder.store(self.to_memory(value, place.kind), pointer, align=size_of(place.kind))
+        stored = self.to_memory(value, place.kind)
+        self.tag(self.builder.store(stored, pointer, align=size_of(place.kind)), place)
 
     def do_unpack(self, s: tree.Unpack) -> None:
         results = self.call_results(s.call)
@@ -325,7 +389,13 @@ class FunctionLowering:
         if is_struct(e.kind):
             return pointer
         loaded = self.builder.load(pointer, align=size_of(e.kind), typ=memory_type(e.kind))
+        self.tag(loaded, e)
         return self.from_memory(loaded, e.kind)
+
+    def tag(self, access: Any, place: tree.Place) -> None:
+        """Tell LLVM which member is accessed."""
+        if place.member:
+            access.set_metadata("tbaa", self.module.member(place.member))
 
     def on_at(self, e: tree.At) -> Any:
         return self.builder.inttoptr(self.value(e.address), POINTER)

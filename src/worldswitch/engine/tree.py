@@ -70,12 +70,16 @@ class Cast:
 
 @dataclass(frozen=True)
 class Place:
-    """A member of a Struct, or an element of its array member: `kind` is the element's."""
+    """A member of a Struct, or an element of its array member: `kind` is the element's.
+
+    member: the name of a member that nothing else lies over, for LLVM to know; or empty.
+    """
 
     kind: Any
     base: Any
     offset: int
     index: Any = None
+    member: str = ""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 Each row was settled by the Principles of Operation (SA22-7832), and in all of them the emulator is
 the one that is wrong, or the architecture leaves the result open. Where this project was wrong, the
-instruction was corrected and its case became a test (tests/semantics/s390x/test_oracle_findings.py).
+instruction was corrected and its case became a test 
+(tests/semantics/s390x/test_oracle_findings.py).
 """
 
 from collections.abc import Callable
@@ -129,8 +130,8 @@ def some(text: str) -> frozenset[str]:
 
 
 OVERFLOWS = some(
-    "AR SR A S AH SH AY SY AHY SHY AGR SGR AGFR SGFR AG SG AGF SGF AGH AHI AGHI AFI AGFI ARK AGRK SRK "
-    "SGRK AHIK AGHIK AIH AHHHR AHHLR SHHHR SHHLR LCR LPR LCGR LPGR LCGFR LPGFR SLA SLDA SLAK SLAG "
+    "AR SR A S AH SH AY SY AHY SHY AGR SGR AGFR SGFR AG SG AGF SGF AGH AHI AGHI AFI AGFI ARK AGRK "
+    "SRK SGRK AHIK AGHIK AIH AHHHR AHHLR SHHHR SHHLR LCR LPR LCGR LPGR LCGFR LPGFR SLA SLDA SLAK SLAG "
     "ASI AGSI LAA LAAG"
 )
 KNOWN = [
@@ -268,7 +269,7 @@ KNOWN = [
         frozenset({"window"}),
     ),
     Known(
-        "looks at the operand although the condition is not met, which the architecture leaves open",
+        "looks at the operand where the condition is not met, which the architecture leaves open",
         "PoP 7 LOAD ON CONDITION",
         some("LOC LOCG LOCFH"),
         lambda case, ours, theirs: theirs["code"] == ADDRESSING and ours["code"] == 0,

@@ -1,6 +1,17 @@
 """Small steps that many instructions share: register halves and condition codes."""
 
-from worldswitch.engine import Typed, add_overflows, i32, i64, sub_overflows, typed, u8, u32, u64
+from worldswitch.engine import (
+    Typed,
+    add_overflows,
+    i32,
+    i64,
+    likely,
+    sub_overflows,
+    typed,
+    u8,
+    u32,
+    u64,
+)
 from worldswitch.metal.s390x.state import Cpu
 
 HIGH = 0xFFFF_FFFF_0000_0000
@@ -33,10 +44,10 @@ def set_high(cpu: Cpu, r: u8, value: u32) -> None:
 def _signed_cc(kind: type) -> Typed:
     @typed(inline=True, name=f"set_cc_signed_{kind.__name__}")
     def set_cc(cpu: Cpu, result: kind, overflow: bool) -> None:
-        if overflow:
-            cpu.cc = 3
+        if likely(not overflow):
+            cpu.cc = 2 if result > 0 else u64(result < 0)
         else:
-            cpu.cc = 0 if result == 0 else (1 if result < 0 else 2)
+            cpu.cc = 3
 
     return set_cc
 
@@ -50,7 +61,7 @@ set_cc_i64 = _signed_cc(i64)
 def _compare_cc(kind: type) -> Typed:
     @typed(inline=True, name=f"compare_{kind.__name__}")
     def compare(cpu: Cpu, a: kind, b: kind) -> None:
-        cpu.cc = 0 if a == b else (1 if a < b else 2)
+        cpu.cc = 2 if a > b else u64(a < b)
 
     return compare
 

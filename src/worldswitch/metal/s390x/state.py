@@ -74,6 +74,8 @@ class Context(Struct):
 class Record(Struct):
     """One decoded instruction: 64 bytes, first the native handler's address."""
 
+    apart = True
+
     handler: u64
     pc: u64
     """Virtual address of the instruction (of the EXECUTE, for an executed one)."""
@@ -105,6 +107,8 @@ class Record(Struct):
 
 class Cpu(Struct):
     """A processor. `psw_mask` holds PSW bits 0-63 with the condition code kept apart in `cc`."""
+
+    apart = True
 
     gr: Array[u64, 17]
     psw_addr: u64

@@ -13,6 +13,7 @@ from worldswitch.engine import (
     i16,
     i32,
     i64,
+    likely,
     sub_overflows,
     typed,
     u8,
@@ -89,7 +90,10 @@ def _add_signed(kind: Any, subtract: bool) -> Typed[Any, Any]:
         else:
             result = a + b
             overflow = add_overflows(a, b)
-        cpu.cc = 3 if overflow else (0 if result == 0 else (1 if result < 0 else 2))
+        if likely(not overflow):
+            cpu.cc = 2 if result > 0 else u64(result < 0)
+        else:
+            cpu.cc = 3
         return result
 
     return operate
