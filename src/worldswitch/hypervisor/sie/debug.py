@@ -104,10 +104,10 @@ class GuestDebug:
             if changed is not None:
                 self.hit = DebugEvent(next_address, "watchpoint", changed.address)
                 return
-        if events & (PerCode.INSTRUCTION_FETCH | PerCode.SUCCESSFUL_BRANCHING):
-            if next_address in self.breakpoints:
-                self.hit = DebugEvent(next_address, "breakpoint")
-                return
+        went_on = events & (PerCode.INSTRUCTION_FETCH | PerCode.SUCCESSFUL_BRANCHING)
+        if went_on and next_address in self.breakpoints:
+            self.hit = DebugEvent(next_address, "breakpoint")
+            return
         if self.single_step:
             self.hit = DebugEvent(next_address, "single step", address)
 

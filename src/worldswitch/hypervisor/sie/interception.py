@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 INTERCEPTIONS: "ExitTable[SieVcpu]" = ExitTable("interceptions", Icpt)
 PER_AFTER = frozenset(
     {
-        Icpt.INST, Icpt.IOINST, Icpt.OPEREXC, Icpt.PARTEXEC, Icpt.KSS, Icpt.MCHKREQ, Icpt.INT_ENABLE,
-        Icpt.PV_INSTR, Icpt.PV_NOTIFY, Icpt.PV_PREF,
+        Icpt.INST, Icpt.IOINST, Icpt.OPEREXC, Icpt.PARTEXEC, Icpt.KSS, Icpt.MCHKREQ,
+        Icpt.INT_ENABLE, Icpt.PV_INSTR, Icpt.PV_NOTIFY, Icpt.PV_PREF,
     }
 )  # fmt: skip
 """After these the instruction's fetch may be a PER event that is still to be presented."""
