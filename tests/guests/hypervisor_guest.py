@@ -12,8 +12,9 @@ from worldswitch.metal.s390x.assembler import Program, assemble
 
 PSW_64 = 0x0000_0001_8000_0000
 PROBLEM = 0x0001_0000_0000_0000
-PROGRAM = 0x1000
-CAUGHT = 0x3000
+PROGRAM = 0x2000
+"""Behind the lowcore, so that the prefix may change."""
+CAUGHT = 0x4000
 """Where the program-new PSW leads unless the program has a label `caught`."""
 DONE = 0xFFF
 """The code of the DIAGNOSE that ends a program."""

@@ -49,7 +49,7 @@ def test_move_page_of_protected_page_is_protection_exception(
 ) -> None:
     guest = move(to, source)
     guest.cpu.psw = guest.cpu.psw[0] | 3 << 52, guest.cpu.psw[1]
-    for page in (0x1000, 0x0, 0x20_0000):
+    for page in (0x2000, 0x0, 0x20_0000):
         guest.vm.memory.set_key(page, 0x30)
     guest.vm.memory.set_key(bad, 0x18)
     guest.vm.gmap.unmap(bad, 4096)
@@ -70,7 +70,7 @@ def test_external_call_to_waiting_cpu_wakes_it() -> None:
     other = guest.vm.vcpus[1]
     other.start()
     other.sd.gcr[0] |= 0x2000
-    other.psw = other.psw[0] | 0x0100_0000_0000_0000, 0x1000
+    other.psw = other.psw[0] | 0x0100_0000_0000_0000, 0x2000
     other.begin_wait()
     assert not other.runnable()
     guest.finish()

@@ -110,11 +110,11 @@ def test_addressing_exception_stores_no_parameters_and_keeps_the_psw() -> None:
 @covers("program/no-rewind", "program/translation")
 def test_nullified_instruction_of_debugged_guest_is_pointed_at_once() -> None:
     text = "larl %r1, asce\n lctlg %c1, %c1, 0(%r1)\n stosm 0x900(%r0), 4\n nop: j nop\n .align 8\n"
-    guest = HypervisorGuest(text + "asce: .quad 0x3000")
+    guest = HypervisorGuest(text + "asce: .quad 0x6000")
     guest.cpu.debug = GuestDebug()
-    guest.store(0x3000, 0x20)  # an invalid segment-table entry
-    guest.store(0x1D8, 0x2800)
-    guest.vm.memory.write(0x2800, bytes.fromhex("83000fff"))
+    guest.store(0x6000, 0x20)  # an invalid segment-table entry
+    guest.store(0x1D8, 0x4800)
+    guest.vm.memory.write(0x4800, bytes.fromhex("83000fff"))
     guest.finish()
     assert guest.code == P.SEGMENT_TRANSLATION
     assert guest.load(0x158) == guest.labels["nop"]
@@ -168,9 +168,9 @@ def test_per_event_that_the_guest_wants_too_is_told_to_both() -> None:
 @covers("program/loop")
 def test_specification_exception_with_invalid_new_psw_is_refused() -> None:
     guest = HypervisorGuest("lpswe 1(%r0)")
-    guest.store(0x1D8, 0x3001)
+    guest.store(0x1D8, 0x4001)
     request = guest.request()
-    assert request == ProgramLoop("program", int(P.SPECIFICATION), PSW_64, 0x3001)
+    assert request == ProgramLoop("program", int(P.SPECIFICATION), PSW_64, 0x4001)
     assert guest.counted("deliver_program") == 0
 
 

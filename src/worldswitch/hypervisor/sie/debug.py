@@ -23,6 +23,10 @@ EXTERNAL_SUBMASKS = 0xFFFF
 """Bits of control register 0 that a single step turns off, so that it does not end in a handler."""
 
 
+LONGEST = 6
+"""Bytes of the longest instruction."""
+
+
 @dataclass
 class Watchpoint:
     """A range of guest logical storage, and its content when it was last looked at."""
@@ -44,8 +48,6 @@ class GuestDebug:
     breakpoints: set[int] = field(default_factory=set[int])
     watchpoints: list[Watchpoint] = field(default_factory=list[Watchpoint])
     hit: DebugEvent | None = None
-    resumed_from: int | None = None
-    """The breakpoint that the guest is going on from, which must not hit again at once."""
     _saved: tuple[int, int, int, int] | None = None
 
     def patch(self, vcpu: "SieVcpu") -> None:
@@ -62,7 +64,8 @@ class GuestDebug:
         if self.breakpoints:
             cr9 |= Cr9.SUCCESSFUL_BRANCHING | Cr9.INSTRUCTION_FETCH
             cr9 &= ~Cr9.BRANCH_ADDRESS_CONTROL
-            self._include(vcpu, min(self.breakpoints), max(self.breakpoints))
+            # The event that shows a breakpoint is that of the instruction before it.
+            self._include(vcpu, max(min(self.breakpoints) - LONGEST, 0), max(self.breakpoints))
         if self.watchpoints:
             cr9 |= Cr9.STORAGE_ALTERATION
             cr9 &= ~Cr9.STORAGE_ALTERATION_SPACE
@@ -75,7 +78,7 @@ class GuestDebug:
     def _include(self, vcpu: "SieVcpu", first: int, last: int) -> None:
         """Widen the range of control registers 10 and 11; all of it if the guest uses its own."""
         gcr = vcpu.sd.gcr
-        if self._saved is not None and self._saved[1] and vcpu.sd.gpsw_mask & PswMask.PER:
+        if self._saved is not None and self._saved[1]:
             gcr[10], gcr[11] = EVERYWHERE
         elif self.single_step:
             return
@@ -101,13 +104,10 @@ class GuestDebug:
             if changed is not None:
                 self.hit = DebugEvent(next_address, "watchpoint", changed.address)
                 return
-        if events & (PerCode.INSTRUCTION_FETCH | PerCode.SUCCESSFUL_BRANCHING):
-            if self.resumed_from == next_address:
-                self.resumed_from = None
-            elif next_address in self.breakpoints:
-                self.resumed_from = next_address
-                self.hit = DebugEvent(next_address, "breakpoint")
-                return
+        went_on = events & (PerCode.INSTRUCTION_FETCH | PerCode.SUCCESSFUL_BRANCHING)
+        if went_on and next_address in self.breakpoints:
+            self.hit = DebugEvent(next_address, "breakpoint")
+            return
         if self.single_step:
             self.hit = DebugEvent(next_address, "single step", address)
 

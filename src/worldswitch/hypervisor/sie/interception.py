@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 INTERCEPTIONS: "ExitTable[SieVcpu]" = ExitTable("interceptions", Icpt)
 PER_AFTER = frozenset(
     {
-        Icpt.INST, Icpt.OPEREXC, Icpt.PARTEXEC, Icpt.KSS, Icpt.MCHKREQ, Icpt.INT_ENABLE,
-        Icpt.PV_INSTR, Icpt.PV_NOTIFY, Icpt.PV_PREF,
+        Icpt.INST, Icpt.IOINST, Icpt.OPEREXC, Icpt.PARTEXEC, Icpt.KSS, Icpt.MCHKREQ,
+        Icpt.INT_ENABLE, Icpt.PV_INSTR, Icpt.PV_NOTIFY, Icpt.PV_PREF,
     }
 )  # fmt: skip
 """After these the instruction's fetch may be a PER event that is still to be presented."""
@@ -51,9 +51,12 @@ def exit_none(vcpu: "SieVcpu") -> Outcome:
     return RESUME
 
 
-@INTERCEPTIONS.on(Icpt.INST, Icpt.PV_INSTR)
+@INTERCEPTIONS.on(Icpt.INST, Icpt.IOINST, Icpt.PV_INSTR)
 def exit_instruction(vcpu: "SieVcpu") -> Outcome:
-    """An instruction that the guest does not execute itself."""
+    """An instruction that the guest does not execute itself.
+
+    TEST PENDING INTERRUPTION has a code of its own while an I/O interruption is pending.
+    """
     sd = vcpu.sd
     vcpu.statistics.count("exit_instruction")
     if vcpu.vm.sink is not None:
@@ -107,7 +110,7 @@ def exit_enabled(vcpu: "SieVcpu") -> Outcome:
     return RESUME
 
 
-@INTERCEPTIONS.on(Icpt.INSTPROGI, Icpt.IOINST)
+@INTERCEPTIONS.on(Icpt.INSTPROGI)
 def exit_refused(vcpu: "SieVcpu") -> Outcome:
     """An interception that never comes with the controls that are set here."""
     return ToMachine(Intercepted(vcpu.sd.icptcode, "not expected with these controls"))

@@ -18,6 +18,7 @@ MODELLED_FACILITIES = frozenset(
         F.ASN_AND_LX_REUSE,
         F.STFLE,
         F.EDAT_1,
+        F.SENSE_RUNNING_STATUS,
         F.CONDITIONAL_SSKE,
         F.IPTE_RANGE,
         F.NONQUIESCING_KEY_SETTING,

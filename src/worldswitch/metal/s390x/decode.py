@@ -244,6 +244,7 @@ def decode_block(cpu: Cpu, pc: u64, host: u64) -> u64:
         if kind & INSN_CONDITIONAL != 0:
             # A record of its own looks at the controls, then goes on to the instruction's.
             set_pseudo(cache, rec, cache.conditional_intercept_insn, at)
+            rec.ilen = u8(size)
             rec.count = u16(n + 1 - leading)
             n += 1
             leading += 1
