@@ -72,7 +72,8 @@ class InsnInfo(Struct):
     """Offsets in the record of the access-register numbers of OP1 and OP2."""
     installed: u8
     """0 if the CPU model lacks its facility."""
-    spare: u8
+    afp: u8
+    """AFP_* bits: the record's members that number floating-point registers."""
 
 
 class FieldInfo(Struct):
@@ -109,6 +110,7 @@ class CodeCache(Struct):
     intercept_insn: u16
     conditional_intercept_insn: u16
     bfp_insn: u16
+    afp_insn: u16
     access_register_insn: u16
     per_before_insn: u16
     per_insn: u16

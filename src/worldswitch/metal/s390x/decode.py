@@ -55,6 +55,11 @@ INSN_RELATIVE = 16
 INSN_CONDITIONAL = 32
 """In SIE: whether it is intercepted has to be looked at each time."""
 
+AFP_BITS = {"r1": 1, "r2": 2, "r3": 4}
+"""Bits of `InsnInfo.afp`."""
+ADDITIONAL = 9
+"""A floating-point register's number has none of these bits if it is 0, 2, 4 or 6."""
+
 RECORD_EXECUTED = 1
 """The target of EXECUTE or EXECUTE RELATIVE LONG."""
 RECORD_CONTROL = 2
@@ -123,6 +128,19 @@ def decode_operands(cache: CodeCache, rec: Record, info: InsnInfo, text: u64, ba
         n += 1
 
 
+@typed
+def uses_additional(rec: Record, registers: u8) -> bool:
+    """Whether one of these registers is an additional floating-point register."""
+    used: u8 = 0
+    if registers & 1 != 0:
+        used = used | rec.r1
+    if registers & 2 != 0:
+        used = used | rec.r2
+    if registers & 4 != 0:
+        used = used | rec.r3
+    return used & ADDITIONAL != 0
+
+
 @typed(inline=False)
 def decode_record(cpu: Cpu, rec: Record, text: u64, pc: u64, base: u64) -> u64:
     """Decode one instruction into `rec`; returns its INSN_* bits.
@@ -153,6 +171,10 @@ def decode_record(cpu: Cpu, rec: Record, text: u64, pc: u64, base: u64) -> u64:
             kind = kind | INSN_CONDITIONAL
     elif kind & INSN_BFP != 0 and cpu.mode & MODE_AFP == 0:
         index = u64(cache.bfp_insn)
+        kind = INSN_ENDS
+        rec.flags = 0
+    elif cpu.mode & MODE_AFP == 0 and uses_additional(rec, info.afp):
+        index = u64(cache.afp_insn)
         kind = INSN_ENDS
         rec.flags = 0
     rec.insn = u16(index)

@@ -311,6 +311,12 @@ def bfp_disabled(cpu: Cpu) -> None:
 
 
 @typed(leaves=True, inline=True)
+def afp_disabled(cpu: Cpu) -> None:
+    """An additional floating-point register with the AFP-register control off."""
+    data_exception(cpu, 1)
+
+
+@typed(leaves=True, inline=True)
 def access_register(cpu: Cpu, rec: Record) -> u64:
     """Translate the access registers of the instruction in the record behind this one."""
     following = Record.at(address_of(rec) + RECORD_SIZE)

@@ -56,6 +56,9 @@ class Insn:
     """The next sequential instruction is never reached from here: the block ends."""
     bfp: bool = False
     """Needs the AFP-register control (CR0 bit 45): otherwise data exception, DXC 2."""
+    afp: tuple[str, ...] = ()
+    """Operands that are floating-point registers of HFP or of FP-support instructions: without the
+    AFP-register control those other than 0, 2, 4 and 6 are a data exception, DXC 1."""
     access_registers: tuple[str, str] = ("b1", "b2")
     """Record fields that name the access registers of OP1 and OP2."""
     index: int = field(default=-1, compare=False)

@@ -12,6 +12,7 @@ from worldswitch.metal.s390x import flow
 from worldswitch.metal.s390x.begin import begin
 from worldswitch.metal.s390x.codecache import FieldInfo, InsnInfo, code_written, flush_code
 from worldswitch.metal.s390x.decode import (
+    AFP_BITS,
     INSN_BFP,
     INSN_CONTROL,
     INSN_ENDS,
@@ -40,6 +41,7 @@ PSEUDO: dict[str, Typed[Any, Any]] = {
     "intercept": intercept,
     "conditional_intercept": intercept_conditionally,
     "bfp": flow.bfp_disabled,
+    "afp": flow.afp_disabled,
     "access_register": flow.access_register,
     "per_before": flow.per_before,
     "per": flow.goto_next,
@@ -168,6 +170,7 @@ class NativeTable:
             info.access1 = Record.fields[item.access_registers[0]].offset
             info.access2 = Record.fields[item.access_registers[1]].offset
             info.installed = item.facility is None or item.facility in facilities
+            info.afp = sum(AFP_BITS[name] for name in item.afp)
             if item.intercept is not None:
                 self._set_intercept(info, item)
         for name, index in self.pseudo.items():

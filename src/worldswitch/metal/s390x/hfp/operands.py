@@ -2,24 +2,17 @@
 
 from typing import Any
 
-from worldswitch.arch.s390x.control_registers import Cr0
 from worldswitch.engine import Typed, typed, u8, u16, u32, u64, u128
 from worldswitch.metal.s390x.hfp.arithmetic import EXTENDED, HALF, LONG, SHORT, SIGN
 from worldswitch.metal.s390x.insns.registers_fp import fr, set_fr, set_short
-from worldswitch.metal.s390x.leave import data_exception, program, specification
+from worldswitch.metal.s390x.leave import program, specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
 from worldswitch.metal.s390x.state import OP2, Cpu
 
-AFP_CONTROL = int(Cr0.AFP_REGISTER)
-AFP_REGISTER = 1
-"""Data-exception code of an additional floating-point register without the control."""
 
-
-@typed(leaves=True, inline=True)
-def check_register(cpu: Cpu, r: u8) -> None:
-    """Data exception for a register other than 0, 2, 4, 6 without the AFP-register control."""
-    if r & 9 != 0 and cpu.cr[0] & AFP_CONTROL == 0:
-        data_exception(cpu, u8(AFP_REGISTER))
+@typed(inline=True)
+def any_register(cpu: Cpu, r: u8) -> None:
+    """A short or long operand may be in every register that decoding has let pass."""
 
 
 @typed(leaves=True, inline=True)
@@ -27,7 +20,6 @@ def check_pair(cpu: Cpu, r: u8) -> None:
     """An extended operand needs register 0, 1, 4, 5, 8, 9, 12 or 13."""
     if r & 2 != 0:
         specification(cpu)
-    check_register(cpu, r)
 
 
 @typed(inline=True)
@@ -84,8 +76,8 @@ def load_long(cpu: Cpu, address: u64) -> u128:
 
 
 CHECK: dict[int, Typed[Any, Any]] = {
-    SHORT: check_register,
-    LONG: check_register,
+    SHORT: any_register,
+    LONG: any_register,
     EXTENDED: check_pair,
 }
 GET: dict[int, Typed[Any, Any]] = {SHORT: get_short, LONG: get_long, EXTENDED: get_extended}

@@ -21,6 +21,7 @@ from worldswitch.metal.s390x.hfp.arithmetic import (
 )
 from worldswitch.metal.s390x.hfp.operands import CHECK, GET, LOAD, PUT, interrupt
 from worldswitch.metal.s390x.insn import insn
+from worldswitch.metal.s390x.insns.registers_fp import BOTH
 from worldswitch.metal.s390x.leave import program
 from worldswitch.metal.s390x.state import Cpu
 
@@ -66,7 +67,7 @@ def _binary(
     for mnemonic, opcode, format in forms:
         if format in ("RR", "RRE"):
 
-            @insn(mnemonic, opcode, format, ref=ref)
+            @insn(mnemonic, opcode, format, ref=ref, afp=BOTH)
             def registers(cpu: Cpu, r1: u8, r2: u8) -> None:
                 """R1 op R2."""
                 check_result(cpu, r1)
@@ -80,7 +81,7 @@ def _binary(
         else:
             load = LOAD[source]
 
-            @insn(mnemonic, opcode, format, ref=ref)
+            @insn(mnemonic, opcode, format, ref=ref, afp=("r1",))
             def storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
                 """R1 op storage."""
                 check_result(cpu, r1)
@@ -142,7 +143,7 @@ def _comparisons() -> None:
     ):
         check, get = CHECK[low], GET[low]
 
-        @insn(*register, ref="PoP 18 COMPARE")
+        @insn(*register, ref="PoP 18 COMPARE", afp=BOTH)
         def compare_registers(cpu: Cpu, r1: u8, r2: u8) -> None:
             """R1 with R2."""
             check(cpu, r1)
@@ -152,10 +153,9 @@ def _comparisons() -> None:
         if storage is not None:
             load = LOAD[low]
 
-            @insn(*storage, ref="PoP 18 COMPARE")
+            @insn(*storage, ref="PoP 18 COMPARE", afp=("r1",))
             def compare_storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
                 """R1 with storage."""
-                check(cpu, r1)
                 cpu.cc = compare(low, get(cpu, r1), load(cpu, addr2))
 
 
@@ -168,24 +168,26 @@ def _multiply_adds() -> None:
         ("MAE", "2E", SHORT, 0), ("MAD", "3E", LONG, 0),
         ("MSE", "2F", SHORT, SIGN), ("MSD", "3F", LONG, SIGN),
     ):  # fmt: skip
-        check, get, put, load = CHECK[low], GET[low], PUT[low], LOAD[low]
+        get, put, load = GET[low], PUT[low], LOAD[low]
         ref = "PoP 18 MULTIPLY AND SUBTRACT" if sign else "PoP 18 MULTIPLY AND ADD"
 
-        @insn(f"{mnemonic}R", f"B3{opcode}", "RRD", ref=ref, facility=MULTIPLY_ADD)
+        @insn(
+            f"{mnemonic}R",
+            f"B3{opcode}",
+            "RRD",
+            ref=ref,
+            facility=MULTIPLY_ADD,
+            afp=("r1", "r2", "r3"),
+        )
         def registers(cpu: Cpu, r1: u8, r3: u8, r2: u8) -> None:
             """With R2."""
-            check(cpu, r1)
-            check(cpu, r2)
-            check(cpu, r3)
             image, code = multiply_add(cpu, low, get(cpu, r3), get(cpu, r2), get(cpu, r1) ^ sign)
             put(cpu, r1, image)
             interrupt(cpu, code)
 
-        @insn(mnemonic, f"ED{opcode}", "RXF", ref=ref, facility=MULTIPLY_ADD)
+        @insn(mnemonic, f"ED{opcode}", "RXF", ref=ref, facility=MULTIPLY_ADD, afp=("r1", "r3"))
         def storage(cpu: Cpu, r1: u8, r3: u8, addr2: u64) -> None:
             """With storage."""
-            check(cpu, r1)
-            check(cpu, r3)
             image, code = multiply_add(
                 cpu, low, get(cpu, r3), load(cpu, addr2), get(cpu, r1) ^ sign
             )
@@ -198,13 +200,11 @@ _multiply_adds()
 
 def _unary() -> None:
     for mnemonic, opcode, low in (("HER", "34", SHORT), ("HDR", "24", LONG)):
-        check, get, put = CHECK[low], GET[low], PUT[low]
+        get, put = GET[low], PUT[low]
 
-        @insn(mnemonic, opcode, "RR", ref="PoP 18 HALVE")
+        @insn(mnemonic, opcode, "RR", ref="PoP 18 HALVE", afp=BOTH)
         def half(cpu: Cpu, r1: u8, r2: u8) -> None:
             """Half of R2."""
-            check(cpu, r1)
-            check(cpu, r2)
             image, code = halve(cpu, low, get(cpu, r2))
             put(cpu, r1, image)
             interrupt(cpu, code)
@@ -219,7 +219,7 @@ def _unary() -> None:
                 program(cpu, ProgramCode.HFP_SQUARE_ROOT)
             put(cpu, r1, square_root(low, image))
 
-        @insn(f"{mnemonic}R", register, "RRE", ref="PoP 18 SQUARE ROOT")
+        @insn(f"{mnemonic}R", register, "RRE", ref="PoP 18 SQUARE ROOT", afp=BOTH)
         def root(cpu: Cpu, r1: u8, r2: u8) -> None:
             """The square root of R2."""
             check(cpu, r1)
@@ -229,10 +229,9 @@ def _unary() -> None:
         if opcode:
             load = LOAD[low]
 
-            @insn(mnemonic, f"ED{opcode}", "RXE", ref="PoP 18 SQUARE ROOT")
+            @insn(mnemonic, f"ED{opcode}", "RXE", ref="PoP 18 SQUARE ROOT", afp=("r1",))
             def root_of_storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
                 """The square root of a number in storage."""
-                check(cpu, r1)
                 put_root(cpu, r1, load(cpu, addr2))
 
 

@@ -16,6 +16,7 @@ from worldswitch.metal.s390x.hfp.arithmetic import (
 from worldswitch.metal.s390x.hfp.binary import from_binary, to_binary
 from worldswitch.metal.s390x.hfp.operands import CHECK, GET, LOAD, PUT, interrupt
 from worldswitch.metal.s390x.insn import insn
+from worldswitch.metal.s390x.insns.registers_fp import BOTH
 from worldswitch.metal.s390x.leave import specification
 from worldswitch.metal.s390x.regs import set_low
 from worldswitch.metal.s390x.state import Cpu
@@ -47,7 +48,8 @@ def _signs() -> None:
             opcode = {SHORT: "3", LONG: "2", EXTENDED: "B36"}[low] + digit
             extended = low == EXTENDED
 
-            @insn(f"L{letter}{width}R", opcode, "RRE" if extended else "RR", ref=f"PoP 18 {name}")
+            @insn(f"L{letter}{width}R", opcode, "RRE" if extended else "RR",
+                  ref=f"PoP 18 {name}", afp=BOTH)  # fmt: skip
             def load(cpu: Cpu, r1: u8, r2: u8) -> None:
                 """R2 with that sign."""
                 check(cpu, r1)
@@ -67,23 +69,20 @@ def _formats() -> None:
     for mnemonic, second, low, result in (
         ("LDE", "24", SHORT, LONG), ("LXD", "25", LONG, EXTENDED), ("LXE", "26", SHORT, EXTENDED),
     ):  # fmt: skip
-        check, check_result, get, put, load = (
-            CHECK[low], CHECK[result], GET[low], PUT[result], LOAD[low],
-        )  # fmt: skip
+        check, get, put, load = CHECK[result], GET[low], PUT[result], LOAD[low]
         extended = result == EXTENDED
 
-        @insn(f"{mnemonic}R", f"B3{second}", "RRE", ref="PoP 18 LOAD LENGTHENED")
+        @insn(f"{mnemonic}R", f"B3{second}", "RRE", ref="PoP 18 LOAD LENGTHENED", afp=BOTH)
         def lengthen(cpu: Cpu, r1: u8, r2: u8) -> None:
             """R2, longer."""
-            check_result(cpu, r1)
-            check(cpu, r2)
+            check(cpu, r1)
             image = get(cpu, r2)
             put(cpu, r1, true_zero(image) if extended else image)
 
-        @insn(mnemonic, f"ED{second}", "RXE", ref="PoP 18 LOAD LENGTHENED")
+        @insn(mnemonic, f"ED{second}", "RXE", ref="PoP 18 LOAD LENGTHENED", afp=("r1",))
         def lengthen_storage(cpu: Cpu, r1: u8, addr2: u64) -> None:
             """A number in storage, longer."""
-            check_result(cpu, r1)
+            check(cpu, r1)
             image = load(cpu, addr2)
             put(cpu, r1, true_zero(image) if extended else image)
 
@@ -91,12 +90,11 @@ def _formats() -> None:
         ("LEDR", "35", "RR", LONG, SHORT), ("LDXR", "25", "RR", EXTENDED, LONG),
         ("LEXR", "B366", "RRE", EXTENDED, SHORT),
     ):  # fmt: skip
-        check, check_result, get, put = CHECK[low], CHECK[result], GET[low], PUT[result]
+        check, get, put = CHECK[low], GET[low], PUT[result]
 
-        @insn(mnemonic, opcode, format, ref="PoP 18 LOAD ROUNDED")
+        @insn(mnemonic, opcode, format, ref="PoP 18 LOAD ROUNDED", afp=BOTH)
         def rounded(cpu: Cpu, r1: u8, r2: u8) -> None:
             """R2, shorter."""
-            check_result(cpu, r1)
             check(cpu, r2)
             image, code = round_to(cpu, result, get(cpu, r2))
             put(cpu, r1, image)
@@ -111,7 +109,7 @@ def _integers() -> None:
         check, get, put = CHECK[low], GET[low], PUT[low]
         second = {SHORT: "77", LONG: "7F", EXTENDED: "67"}[low]
 
-        @insn(f"FI{width}R", f"B3{second}", "RRE", ref="PoP 18 LOAD FP INTEGER")
+        @insn(f"FI{width}R", f"B3{second}", "RRE", ref="PoP 18 LOAD FP INTEGER", afp=BOTH)
         def to_integral(cpu: Cpu, r1: u8, r2: u8) -> None:
             """R2 without its fractional digits."""
             check(cpu, r1)
@@ -122,7 +120,8 @@ def _integers() -> None:
             place = {SHORT: 4, LONG: 5, EXTENDED: 6}[low]
             wide = kind is i64
 
-            @insn(f"C{width}{letter}R", f"B3{row}{place}", "RRE", ref="PoP 18 CONVERT FROM FIXED")
+            @insn(f"C{width}{letter}R", f"B3{row}{place}", "RRE",
+                  ref="PoP 18 CONVERT FROM FIXED", afp=("r1",))  # fmt: skip
             def from_fixed(cpu: Cpu, r1: u8, r2: u8) -> None:
                 """The integer in general register R2."""
                 check(cpu, r1)
@@ -133,7 +132,7 @@ def _integers() -> None:
                     put(cpu, r1, from_integer(low, u64(0), u64(value)))
 
             @insn(f"C{letter}{width}R", f"B3{row}{place + 4:X}", "RRF",
-                  ref="PoP 18 CONVERT TO FIXED")  # fmt: skip
+                  ref="PoP 18 CONVERT TO FIXED", afp=("r2",))  # fmt: skip
             def to_fixed(cpu: Cpu, r1: u8, r2: u8, m3: u8) -> None:
                 """R2 as an integer in general register R1, rounded as M3 says."""
                 if m3 > 7 or (u32(METHODS) >> m3) & 1 == 0:
@@ -152,30 +151,26 @@ _integers()
 
 def _binary() -> None:
     """CONVERT HFP TO BFP and CONVERT BFP TO HFP; the hexadecimal number is long."""
-    check, get, put = CHECK[LONG], GET[LONG], PUT[LONG]
+    get, put = GET[LONG], PUT[LONG]
     for letter, second, width, precision, low in (
         ("E", "50", 8, 24, SHORT), ("", "51", 11, 53, LONG),
     ):  # fmt: skip
         get_bits, put_bits = GET[low], PUT[low]
         back = {SHORT: "58", LONG: "59"}[low]
 
-        @insn(f"TB{letter}DR", f"B3{second}", "RRF", ref="PoP 9 CONVERT HFP TO BFP")
+        @insn(f"TB{letter}DR", f"B3{second}", "RRF", ref="PoP 9 CONVERT HFP TO BFP", afp=BOTH)
         def to_bfp(cpu: Cpu, r1: u8, r2: u8, m3: u8) -> None:
             """R2 as a binary number, rounded as M3 says."""
             if m3 > 7 or (u32(METHODS) >> m3) & 1 == 0:
                 specification(cpu)
-            check(cpu, r1)
-            check(cpu, r2)
             image = get(cpu, r2)
             bits, cc = to_binary(image, width, precision, u64(m3))
             put_bits(cpu, r1, (image & SIGN) | (u128(bits) << low))
             cpu.cc = cc
 
-        @insn(f"THD{letter}R", f"B3{back}", "RRE", ref="PoP 9 CONVERT BFP TO HFP")
+        @insn(f"THD{letter}R", f"B3{back}", "RRE", ref="PoP 9 CONVERT BFP TO HFP", afp=BOTH)
         def to_hfp(cpu: Cpu, r1: u8, r2: u8) -> None:
             """R2, a binary number, as a hexadecimal one."""
-            check(cpu, r1)
-            check(cpu, r2)
             source = get_bits(cpu, r2)
             bits = u64((source & NOT_SIGN) >> low)
             image, cc = from_binary(bits, width, precision, u64(source >> 127))
