@@ -123,10 +123,11 @@ def run(
 
 def _report(machine: "Board", result: "Result") -> None:
     """Say on standard error what was wrong with how the guest ended, if anything."""
-    from worldswitch.lab.diagnosis import diagnose
     from worldswitch.machine.s390x.board import STATUS_CRASHED
 
     if result.status == STATUS_CRASHED:
+        from worldswitch.lab.diagnosis import diagnose
+
         typer.echo(diagnose(machine, result.reason), err=True)
     elif result.status:
         typer.echo(f"worldswitch: {result.reason}", err=True)

@@ -11,12 +11,10 @@ entry is built anew.
 
 import ctypes
 import hashlib
-import multiprocessing
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,6 +175,9 @@ def build(
 def _compile(
     units: Sequence[Unit], shared: Sequence[Typed[Any, Any]], progress: Progress | None
 ) -> list[bytes]:
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
     _units[:] = units
     _shared[:] = shared
     order = [-1, *range(len(units))]

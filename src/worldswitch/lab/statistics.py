@@ -8,10 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
 TOD_PER_MICROSECOND = 4096
 WIDTH = 100
 """Columns of a table that goes to a file."""
@@ -79,6 +75,10 @@ class Tally:
 
 def print_statistics(lines: Sequence[StatisticsLine], title: str, file: TextIO) -> None:
     """Print the table and its totals."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     table.add_column("Event", no_wrap=True)
     for heading in ("Samples", "Samples%", "Time%", "Min us", "Max us", "Avg us"):

@@ -4,9 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from worldswitch.engine.build import Progress
-from worldswitch.machine.s390x.bare import S390Machine
 from worldswitch.machine.s390x.board import Board
-from worldswitch.machine.s390x.guest import GuestMachine
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL
 
 Hypervisor = Literal["auto", "sie", "none"]
@@ -23,5 +21,8 @@ def build(
     real_time: bool = False,
 ) -> Board:
     """A machine whose guest runs under SIE ("sie", "auto") or straight on the metal ("none")."""
-    kind = S390Machine if hypervisor == "none" else GuestMachine
-    return kind(memory, cpus, model, engine, output, progress, real_time)
+    if hypervisor == "none":
+        from worldswitch.machine.s390x.bare import S390Machine as Machine
+    else:
+        from worldswitch.machine.s390x.guest import GuestMachine as Machine
+    return Machine(memory, cpus, model, engine, output, progress, real_time)

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-
 from worldswitch.machine.s390x.sclp import Memory
 
 LINUX_ENTRY = 0x10000
@@ -109,6 +106,9 @@ def check_initrd(path: Path, data: bytes) -> None:
 
 
 def _load_elf(storage: Memory, kernel: Path, data: bytes) -> Boot:
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.elffile import ELFFile
+
     try:
         elf = ELFFile(BytesIO(data))
         machine = elf.header.e_machine

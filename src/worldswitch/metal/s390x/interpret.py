@@ -6,7 +6,7 @@ Slow, and a breakpoint can stand in any instruction.
 from typing import Any
 
 from worldswitch.engine import Leave
-from worldswitch.engine.threaded import Flow
+from worldswitch.engine.flows import Flow
 from worldswitch.metal.s390x import flow
 from worldswitch.metal.s390x.begin import begin
 from worldswitch.metal.s390x.state import Cpu, Record

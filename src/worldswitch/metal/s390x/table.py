@@ -7,7 +7,7 @@ from typing import Any
 import worldswitch.metal.s390x.insns as insns
 from worldswitch.engine import Typed, u64
 from worldswitch.engine.build import Image, Progress, Unit, build
-from worldswitch.engine.threaded import Flow, HandlerMaker, Hooks
+from worldswitch.engine.flows import Flow, Hooks
 from worldswitch.metal.s390x import flow
 from worldswitch.metal.s390x.begin import begin
 from worldswitch.metal.s390x.codecache import FieldInfo, InsnInfo, code_written, flush_code
@@ -87,6 +87,8 @@ def symbol_of(item: Insn) -> str:
 
 def _emit_insns(items: list[Insn]) -> Any:
     def emit(module: Any) -> None:
+        from worldswitch.engine.threaded import HandlerMaker
+
         maker = HandlerMaker(module, HOOKS, Record.size)
         for item in items:
             maker.handler(
@@ -100,6 +102,8 @@ def _emit_insns(items: list[Insn]) -> Any:
 
 
 def _emit_pseudo(module: Any) -> None:
+    from worldswitch.engine.threaded import HandlerMaker
+
     maker = HandlerMaker(module, HOOKS, Record.size)
     for name, function in PSEUDO.items():
         maker.handler(f"pseudo:{name}", function, ANYWHERE, flow_of(function, False))
