@@ -2,7 +2,7 @@
 
 Each row was settled by the Principles of Operation (SA22-7832), and in all of them the emulator is
 the one that is wrong, or the architecture leaves the result open. Where this project was wrong, the
-instruction was corrected and its case became a test 
+instruction was corrected and its case became a test
 (tests/semantics/s390x/test_oracle_findings.py).
 """
 
@@ -131,8 +131,8 @@ def some(text: str) -> frozenset[str]:
 
 OVERFLOWS = some(
     "AR SR A S AH SH AY SY AHY SHY AGR SGR AGFR SGFR AG SG AGF SGF AGH AHI AGHI AFI AGFI ARK AGRK "
-    "SRK SGRK AHIK AGHIK AIH AHHHR AHHLR SHHHR SHHLR LCR LPR LCGR LPGR LCGFR LPGFR SLA SLDA SLAK SLAG "
-    "ASI AGSI LAA LAAG"
+    "SRK SGRK AHIK AGHIK AIH AHHHR AHHLR SHHHR SHHLR LCR LPR LCGR LPGR LCGFR LPGFR SLA SLDA SLAK "
+    "SLAG ASI AGSI LAA LAAG"
 )
 KNOWN = [
     Known(
