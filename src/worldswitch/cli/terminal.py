@@ -30,6 +30,7 @@ class Terminal:
     def __init__(self) -> None:
         self.interactive = sys.stdin.isatty()
         self.ended = False
+        self._mid_line = False
         self._saved: list[Any] | None = None
         self._handlers: dict[signal.Signals, Any] = {}
 
@@ -50,12 +51,16 @@ class Terminal:
         if self._saved is not None:
             termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._saved)
             self._saved = None
+        if self._mid_line:  # what is said next starts a line
+            self.write(b"\n")
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     def write(self, data: bytes) -> None:
         """Show the guest's output, all of it."""
         left = memoryview(data)
+        if data:
+            self._mid_line = data[-1:] not in b"\r\n"
         while left:
             left = left[os.write(sys.stdout.fileno(), left) :]
 

@@ -59,7 +59,8 @@ class GuestEvents:
 
     def event(self, time: int, cpu: int, name: str, fields: Details) -> None:
         """The hypervisor did something for a virtual CPU."""
-        self._observer.happened(GUEST_GROUP, cpu, time, name, fields)
+        shown = {key: f"{v:#x}" if isinstance(v, int) else v for key, v in fields.items()}
+        self._observer.happened(GUEST_GROUP, cpu, time, name, shown)
 
 
 class GuestMachine(Board):
