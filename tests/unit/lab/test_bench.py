@@ -3,16 +3,18 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
 from worldswitch.cli.bench import NAMES
 from worldswitch.lab.bench import boot, child, loop, switch
-from worldswitch.lab.bench.image import ORIGIN, elf_image, program
+from worldswitch.lab.bench.image import ORIGIN, elf_image, kernel_image, program
 from worldswitch.lab.bench.measure import MeasureError, Sample, alternate, figure
 from worldswitch.lab.bench.report import as_object, measure, print_report
 from worldswitch.lab.bench.rows import OURS, Budget, Row
 from worldswitch.lab.bench.sections import NOT_QUICK, SECTIONS
+from worldswitch.lab.s390x import S390Machine
 
 
 def row(ours: float, theirs: float, budget: Budget | None = None, rate: bool = False) -> Row:
@@ -121,9 +123,17 @@ def test_program_patched_has_the_values_at_their_labels() -> None:
 
 
 def test_elf_image_made_starts_with_its_header() -> None:
-    made = elf_image(program("first_instruction"))
+    made = elf_image(program("mixed_loop"))
     assert made[:4] == b"\x7fELF"
     assert int.from_bytes(made[24:32], "big") == ORIGIN
+
+
+def test_kernel_image_made_has_the_mark_of_a_kernel(tmp_path: Path) -> None:
+    path = tmp_path / "kernel"
+    path.write_bytes(kernel_image(program("first_instruction")))
+    machine = S390Machine(16 << 20, engine="python")
+    machine.load(path)
+    assert machine.run().status == 0
 
 
 def test_world_switch_measured_is_of_microseconds() -> None:
@@ -132,7 +142,7 @@ def test_world_switch_measured_is_of_microseconds() -> None:
 
 
 def test_boot_without_images_says_how_to_get_them(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WORLDSWITCH_GUESTS", str(tmp_path))
     (made,) = boot.rows(quick=True)

@@ -19,6 +19,11 @@ def program(name: str, **values: int) -> Program:
     return Program(ORIGIN, bytes(text), made.labels)
 
 
+def kernel_image(made: Program) -> bytes:
+    """A raw image of storage from 0 on, as a Linux kernel's; it starts at the program's origin."""
+    return bytes(made.origin) + made.text
+
+
 def elf_image(made: Program) -> bytes:
     """An ELF executable with one segment, which starts at the program's origin."""
     headers = 64 + 56
