@@ -13,7 +13,8 @@ from enum import IntFlag
 class ServiceCall:
     """SERVC: a command word and the guest absolute address of its control block.
 
-    Addressing, alignment and overlap with the lowcore are checked. Sets a condition code.
+    Addressing, alignment and overlap with the lowcore are checked. The block is in the virtual
+    CPU's operand storage. Sets a condition code.
     """
 
     command: int
@@ -65,7 +66,8 @@ class IoInstruction:
 class StoreSystemInformation:
     """STSI with a function code above 0: fill the page at guest absolute address `where`.
 
-    Checked: privilege, reserved bits, alignment, and that the page can be stored into. Sets
+    Checked: privilege, reserved bits, alignment, and that the page can be stored into, by way of
+    the virtual CPU's operand storage. Sets
     condition code 0, or 3 if there is no such information.
     """
 

@@ -70,6 +70,10 @@ class FloatingInterrupts:
             self.masked |= bit(Irq.SERVICE_SIGNAL)
         return parameter
 
+    def hold_service_signals(self) -> None:
+        """A protected guest's service signal waits for the notification that its call is over."""
+        self.masked |= bit(Irq.SERVICE_SIGNAL)
+
     def notify_service(self, parameter: int) -> None:
         """The Ultravisor has seen a protected guest's service call end: deliver its signal now."""
         self.service_parameter |= parameter

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from worldswitch.hypervisor.sie.vm import SieVm
 
 MIB = 1 << 20
-REGISTERS_OFFSET = 0x380
-"""Where the page of a format-4 state description shows general registers 0 to 15 of an
-interception, and takes them back. ref: SIE protected guest"""
 
 
 def donate(host: S390Host) -> QueryInformation:
@@ -79,6 +76,7 @@ class ProtectedConfiguration:
         self.handle = created.handle
         self.cpu_handles: dict[int, int] = {}
         vm.protected = self
+        vm.floating.hold_service_signals()
         for vcpu in vm.vcpus:
             self._create_cpu(vcpu)
 
@@ -99,9 +97,13 @@ class ProtectedConfiguration:
         sd.sdf = SdFormat.FORMAT_4
         sd.sidad = sida
         sd.iictl = Iictl.NONE
+        vcpu.show_registers(protected=True)
 
-    def set_parameters(self, header_origin: int, length: int) -> None:
-        """Give the Ultravisor the image's secure-execution header, in host storage."""
+    def set_parameters(self, header: bytes) -> None:
+        """Give the Ultravisor the image's secure-execution header."""
+        length = len(header)
+        header_origin = self.host.storage.allocate(length)
+        self.host.storage.write(header_origin, header)
 
         def fill(block: SetParameters) -> None:
             block.configuration_handle = self.handle
@@ -149,8 +151,9 @@ class ProtectedConfiguration:
         for command in (UvCommand.UNSHARE_ALL, UvCommand.PREPARE_RESET):
             self._simple(command, self.handle)
 
-    def reset_cpu(self, vcpu: "SieVcpu", command: UvCommand) -> None:
-        """One of the CPU-reset commands."""
+    def reset_cpu(self, vcpu: "SieVcpu", initial: bool) -> None:
+        """CPU reset, or initial CPU reset."""
+        command = UvCommand.CPU_INITIAL_RESET if initial else UvCommand.CPU_RESET
         self._simple(command, self.cpu_handles[vcpu.address])
 
     def destroy(self, pages: Iterable[int] = ()) -> None:
@@ -163,7 +166,9 @@ class ProtectedConfiguration:
             sd.sdf = SdFormat.FORMAT_2
             sd.sidad = 0
             sd.iictl = Iictl.NONE
+            vcpu.show_registers(protected=False)
         for page in pages:
             ultravisor.convert_from_secure(self.host, page)
         self._simple(UvCommand.DESTROY_CONFIGURATION, self.handle)
+        self.vm.floating.masked = 0
         self.vm.protected = None

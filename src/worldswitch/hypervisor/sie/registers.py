@@ -45,6 +45,28 @@ class GuestRegisters:
             self._sd.gg15 = value
 
 
+class ShownRegisters(GuestRegisters):
+    """A protected guest's general registers: what the Ultravisor shows with an interception.
+
+    They are in the page of the state description, `origin` on. ref: SIE protected guest
+    """
+
+    __slots__ = ("_origin", "_view")
+
+    def __init__(self, file: "RegisterFile", sd: StateDescription, view: memoryview, origin: int):
+        super().__init__(file, sd)
+        self._view = view
+        self._origin = origin
+
+    def __getitem__(self, n: int) -> int:
+        at = self._origin + 8 * n
+        return int.from_bytes(self._view[at : at + 8], "big")
+
+    def __setitem__(self, n: int, value: int) -> None:
+        at = self._origin + 8 * n
+        self._view[at : at + 8] = (value & MASK64).to_bytes(8, "big")
+
+
 class LeftHalves:
     """The floating-point registers within saved vector registers."""
 

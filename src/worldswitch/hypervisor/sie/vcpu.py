@@ -14,6 +14,7 @@ from worldswitch.arch.s390x.sie_controls import (
     SdFormat,
 )
 from worldswitch.arch.s390x.state_description import PREFIX_SHIFT, StateDescription
+from worldswitch.arch.s390x.uv import UvCpuState
 from worldswitch.hypervisor.outcome import (
     NotOperating,
     Outcome,
@@ -31,9 +32,15 @@ from worldswitch.hypervisor.sie.events import (
     LocalEvent,
     ProgramEvent,
 )
-from worldswitch.hypervisor.sie.guest_storage import OutsideStorageError
+from worldswitch.hypervisor.sie.guest_storage import GuestStorage, OutsideStorageError
+from worldswitch.hypervisor.sie.instruction_data import InstructionData
 from worldswitch.hypervisor.sie.interrupts import Irq, LocalInterrupts, bit
-from worldswitch.hypervisor.sie.registers import MASK64, GuestRegisters, RegisterFile
+from worldswitch.hypervisor.sie.registers import (
+    MASK64,
+    GuestRegisters,
+    RegisterFile,
+    ShownRegisters,
+)
 from worldswitch.hypervisor.sie.timers import Timers
 from worldswitch.hypervisor.vcpu import Vcpu
 from worldswitch.metal.interface import EntryResult, S390Host, SecureStorageAccess
@@ -45,6 +52,8 @@ BLOCK_SIZE = 4096
 """The page of a CPU's control blocks: state description, ITDB, runtime-instrumentation controls."""
 ITDB_OFFSET = 0x700
 RICCB_OFFSET = 0x800
+SHOWN_REGISTERS = 0x380
+"""Where the page of a format-4 state description has general registers 0 to 15."""
 VECTOR_FACILITY = 129
 
 
@@ -71,7 +80,7 @@ class SieVcpu(Vcpu):
         self.itdb_origin = self.sd_origin + ITDB_OFFSET
         self.riccb_origin = self.sd_origin + RICCB_OFFSET
         self.registers = RegisterFile(vm.has(VECTOR_FACILITY))
-        self.gr = GuestRegisters(self.registers, self.sd)
+        self.gr: GuestRegisters = GuestRegisters(self.registers, self.sd)
         self.local = LocalInterrupts()
         self.timers = Timers(self)
         self.debug: GuestDebug | None = None
@@ -133,6 +142,21 @@ class SieVcpu(Vcpu):
     def protected(self) -> bool:
         """Whether the Ultravisor keeps this CPU's state."""
         return self.sd.sdf == SdFormat.FORMAT_4
+
+    @property
+    def operand_storage(self) -> "GuestStorage | InstructionData":
+        """Where an intercepted instruction's operand is, by guest absolute address."""
+        if self.protected:
+            return InstructionData(self.host.storage, self.sd)
+        return self.vm.memory
+
+    def show_registers(self, protected: bool) -> None:
+        """Look for the general registers where they are from now on."""
+        if protected:
+            view, origin = self.vm.hosts[0].storage.view, self.sd_origin + SHOWN_REGISTERS
+            self.gr = ShownRegisters(self.registers, self.sd, view, origin)
+        else:
+            self.gr = GuestRegisters(self.registers, self.sd)
 
     def set_cc(self, value: int) -> None:
         """Set the guest's condition code."""
@@ -280,6 +304,12 @@ class SieVcpu(Vcpu):
 
     def start(self) -> None:
         """Put the CPU into the operating state."""
+        if self.protected and self.vm.protected is not None:
+            self.vm.protected.set_cpu_state(self, UvCpuState.OPERATING)
+        self.operate()
+
+    def operate(self) -> None:
+        """The CPU is in the operating state, and the Ultravisor knows if it has to."""
         self.sd.cpuflags &= ~CpuStat.STOPPED
         self.sd.ihcpu = controls.FLUSH
 
@@ -287,6 +317,8 @@ class SieVcpu(Vcpu):
         """Put the CPU into the stopped state; a stop that is pending is done."""
         self.local.clear(Irq.STOP)
         self.local.store_status = False
+        if self.protected and self.vm.protected is not None:
+            self.vm.protected.set_cpu_state(self, UvCpuState.STOPPED)
         self.sd.cpuflags |= CpuStat.STOPPED
         self.timers.end_wait()
 
@@ -297,6 +329,14 @@ class SieVcpu(Vcpu):
 
     def reset(self, initial: bool = True, clear: bool = False) -> None:
         """CPU reset, initial CPU reset or clear reset; the CPU is stopped. ref: PoP 4 Resets."""
+        if self.protected and self.vm.protected is not None:
+            self.vm.protected.reset_cpu(self, initial or clear)
+            self.sd.cpuflags |= CpuStat.STOPPED
+            self.timers.end_wait()
+            self.local.clear_all()
+            if initial or clear:
+                self.set_prefix(0)
+            return
         self.stop()
         self.local.clear_all()
         self.vm.sca.clear_call(self.address)

@@ -33,6 +33,7 @@ from worldswitch.machine.s390x.board import (
 )
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
 from worldswitch.machine.s390x.observer import Details, Observer
+from worldswitch.machine.s390x.protected import SUBCODES, ProtectedIpl
 from worldswitch.metal.s390x.host import Host
 from worldswitch.metal.s390x.processor import Complex
 from worldswitch.metal.s390x.storage import Storage
@@ -92,6 +93,7 @@ class GuestMachine(Board):
         self.backend.init(self.host)
         self.vm = self.backend.vminit(memory, cpus)
         self.processors = self.vm.vcpus
+        self._protected = ProtectedIpl(self.vm)
         self._favoured: SieVcpu | None = None
         super().__init__(self.vm.memory, described, cpus, output, real_time)
         self.time = self._start_time
@@ -149,6 +151,8 @@ class GuestMachine(Board):
         subcode = cpu.gr[r3] & 0xFFFF
         if subcode in (0, 1):
             self._end = Result(0, "the guest asked for a restart")
+        elif subcode in SUBCODES:
+            self._protected.diagnose(cpu, r1, subcode)
         elif subcode in (5, 6):
             cpu.gr[r1 | 1] = 0x0102 if subcode == 6 else 0x0001
         else:
@@ -175,14 +179,14 @@ class GuestMachine(Board):
         """Answer what the hypervisor hands out."""
         match request:
             case requests.ServiceCall(command=command, address=address):
-                vcpu.set_cc(self.sclp.call(command, address))
+                vcpu.set_cc(self.sclp.call(command, address, vcpu.operand_storage))
             case requests.Diagnose(code=code, r1=r1, r3=r3):
                 services.diagnose(self, vcpu, code, r1, r3)
             case requests.IoInstruction(opcode=opcode):
                 services.io(self, vcpu, opcode)
             case requests.StoreSystemInformation(where=where):
                 levels = request.function, request.selector1, request.selector2
-                services.stsi(self, vcpu, levels, where)
+                services.stsi(self, vcpu, levels, where, vcpu.operand_storage)
             case requests.TopologyFunction():
                 vcpu.set_cc(2)
             case requests.UnknownInstruction():

@@ -54,22 +54,27 @@ class Sclp:
             SclpCommand.READ_EVENT_DATA: self._read_event_data,
         }
 
-    def call(self, command: int, address: int) -> int:
-        """Execute a service call on the SCCB at an absolute address; returns the condition code."""
-        length = int.from_bytes(self.memory.read(address, 2), "big")
-        if length < HEADER:
-            return self._answer(address, bytearray(HEADER), SclpResponse.INSUFFICIENT_SCCB_LENGTH)
-        block = bytearray(self.memory.read(address, min(length, self.memory.size - address)))
-        if (address & 0xFFF) + length > 4096 or len(block) < length:
-            return self._answer(address, block[:HEADER], SclpResponse.SCCB_BOUNDARY_VIOLATION)
-        handler = self._handlers.get(command & 0xFFFF00FF)
-        if handler is None:
-            return self._answer(address, block, SclpResponse.INVALID_COMMAND)
-        return self._answer(address, block, handler(block))
+    def call(self, command: int, address: int, memory: Memory | None = None) -> int:
+        """Execute a service call on the SCCB at an absolute address; returns the condition code.
 
-    def _answer(self, address: int, block: bytearray, response: int) -> int:
+        memory: what the SCCB is in, if it is not the guest's own storage.
+        """
+        memory = memory or self.memory
+        length = int.from_bytes(memory.read(address, 2), "big")
+        if length < HEADER:
+            short = SclpResponse.INSUFFICIENT_SCCB_LENGTH
+            return self._answer(memory, address, bytearray(HEADER), short)
+        block = bytearray(memory.read(address, min(length, 4096 - (address & 0xFFF))))
+        if (address & 0xFFF) + length > 4096 or len(block) < length:
+            crossing = SclpResponse.SCCB_BOUNDARY_VIOLATION
+            return self._answer(memory, address, block[:HEADER], crossing)
+        handler = self._handlers.get(command & 0xFFFF00FF)
+        response = SclpResponse.INVALID_COMMAND if handler is None else handler(block)
+        return self._answer(memory, address, block, response)
+
+    def _answer(self, memory: Memory, address: int, block: bytearray, response: int) -> int:
         block[6:8] = response.to_bytes(2, "big")
-        self.memory.write(address, bytes(block))
+        memory.write(address, bytes(block))
         self.signal((address & 0x7FFF_FFF8) | (1 if self._event_waits() else 0))
         return 0
 

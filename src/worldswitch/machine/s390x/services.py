@@ -170,10 +170,17 @@ def sie(machine: "S390Machine", cpu: Processor) -> None:
     cpu.raw.sie_request = machine.storage.address + where
 
 
-def stsi(machine: Answering, cpu: Asking, levels: tuple[int, int, int], where: int) -> None:
+def stsi(
+    machine: Answering,
+    cpu: Asking,
+    levels: tuple[int, int, int],
+    where: int,
+    memory: Memory | None = None,
+) -> None:
     """STORE SYSTEM INFORMATION. ref: PoP 10 STORE SYSTEM INFORMATION.
 
-    levels: function code and selectors 1 and 2. where: the block's absolute address.
+    levels: function code and selectors 1 and 2. where: the block's absolute address. memory: what
+    it is in, if it is not the guest's own storage.
     """
     function, selector1, selector2 = levels
     page = bytearray(4096)
@@ -211,7 +218,7 @@ def stsi(machine: Answering, cpu: Asking, levels: tuple[int, int, int], where: i
         case _:
             cpu.set_cc(3)
             return
-    machine.memory.write(where, bytes(page))
+    (memory or machine.memory).write(where, bytes(page))
     cpu.set_cc(0)
 
 

@@ -75,6 +75,8 @@ class SecureEntry:
         if reason in (Exit.SERVICE_CALL, Exit.STHYI, Exit.PTF):
             r1, r3 = block.ipb >> 20 & 0xF, block.ipb >> 16 & 0xF
         shown = {r1, r1 | 1, r3, r3 | 1} if show is None else set(show)
+        if reason is Exit.SIGP:
+            shown.add(block.ipb >> 28)  # the base of the order code
         for n in sorted(shown):
             view[8 * n : 8 * n + 8] = state.gr[n].to_bytes(8, "big")
         self._give_operand(cpu, block, reason, args)

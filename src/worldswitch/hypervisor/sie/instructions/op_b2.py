@@ -30,6 +30,8 @@ group = Instructions("opcodes B2")
 PREFIX = 0x7FFF_E000
 PREFIX_AREA = 0x2000
 SCCB_ADDRESS = 0x7FFF_FFF8
+HIDDEN_SCCB = 0x4000
+"""Stands for the address of a protected guest's control block, which the machine does not learn."""
 SSKE_NQ, SSKE_MR, SSKE_MC, SSKE_MB = 8, 4, 2, 1
 NOT_AVAILABLE = 3
 LOW_WORD = 0xFFFF_FFFF
@@ -114,6 +116,8 @@ def servc(vcpu: "SieVcpu") -> Outcome:
     """Service call: the command word in R1, its control block's absolute address in R2."""
     r1, r2 = operands.registers_rre(vcpu)
     address = vcpu.gr[r2]
+    if vcpu.protected:  # the Ultravisor has checked the block, which is in the SIDA
+        return ToMachine(ServiceCall(vcpu.gr[r1] & LOW_WORD, HIDDEN_SCCB))
     require(vcpu.vm.memory.has(address), ProgramCode.ADDRESSING)
     require(not address & ~SCCB_ADDRESS)
     area = address & -PREFIX_AREA
@@ -238,6 +242,8 @@ def stsi(vcpu: "SieVcpu") -> Outcome:
     if function == Level.TOPOLOGY and not vcpu.vm.has(Facility.CONFIGURATION_TOPOLOGY):
         vcpu.set_cc(NOT_AVAILABLE)
         return RESUME
+    if vcpu.protected:
+        return ToMachine(StoreSystemInformation(function, gr0 & 0xFF, gr1 & 0xFFFF, 0))
     address, register = operands.storage(vcpu)
     require(not address & 0xFFF)
     where = translate_logical(vcpu, address, register, Access.STORE)

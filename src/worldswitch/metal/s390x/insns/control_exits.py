@@ -74,14 +74,20 @@ def ptf(cpu: Cpu, r1: u8) -> None:
     exit_to_machine(cpu, Exit.PTF, cpu.gr[r1], u64(r1), 0, 0)
 
 
-@insn("STHYI", "B256", "RRE", ref="STHYI instruction", control=True,
-      facility=Facility.STORE_HYPERVISOR_INFORMATION)  # fmt: skip
+STHYI_WORD = Facility.STORE_HYPERVISOR_INFORMATION // 64
+STHYI_BIT = 1 << (63 - Facility.STORE_HYPERVISOR_INFORMATION % 64)
+
+
+@insn("STHYI", "B256", "RRE", ref="STHYI instruction", control=True)
 def sthyi(cpu: Cpu, r1: u8, r2: u8) -> None:
     """Store hypervisor information: the function code in R1, a page's address in R2.
 
-    In SIE it is an operation exception, which the hypervisor sees.
+    In SIE it is an operation exception, which the hypervisor sees. It is the hypervisor that
+    provides the facility, whether the processor has it or not.
     """
     if cpu.in_sie != 0 and cpu.sie_protected == 0:
+        operation(cpu)
+    if cpu.facilities[STHYI_WORD] & STHYI_BIT == 0:
         operation(cpu)
     if r1 == r2 or (r1 | r2) & 1 != 0:
         specification(cpu)
