@@ -8,7 +8,8 @@ import pytest
 from tests.guests.secure_guest import SecureGuest
 from tests.guests.sie_guest import ORIGIN, PROGRAM
 from worldswitch.arch.s390x.program import ProgramCode
-from worldswitch.arch.s390x.sie_controls import Icpt, Iictl
+from worldswitch.arch.s390x.psw import PswMask
+from worldswitch.arch.s390x.sie_controls import Icpt, Ictl, Iictl, Lctl
 from worldswitch.arch.s390x.uv import UvCommand, UvReturn
 from worldswitch.metal.interface import EntryResult, SecureStorageAccess
 
@@ -196,3 +197,45 @@ def test_wrong_handle_is_validity_interception(engine: str) -> None:
     guest = SecureGuest(SECRET, engine)
     guest.block.pv_handle_cpu += 1
     assert guest.run() is Icpt.VALIDITY
+
+
+@engines
+def test_changed_control_register_is_told_to_the_host_that_asked(engine: str) -> None:
+    text = """
+        larl %r1, new
+        lctlg %c6, %c6, 0(%r1)
+        lctlg %c0, %c0, 8(%r1)
+        diag %r0, %r0, 0x44
+        .align 8
+        new: .quad 0x10000000, 0xc2e0
+    """
+    guest = SecureGuest(text, engine)
+    guest.block.lctl = Lctl.CR0
+    assert guest.run() is Icpt.INT_ENABLE
+    assert guest.block.gcr[0] == 0xC2E0
+    assert guest.run() is Icpt.PV_INSTR
+    guest = SecureGuest(text, engine)
+    guest.block.lctl = Lctl.CR6
+    assert guest.run() is Icpt.INT_ENABLE
+    assert guest.block.gcr[6] == 0x10000000
+    assert guest.run() is Icpt.PV_INSTR
+    guest = SecureGuest(text, engine)
+    assert guest.run() is Icpt.PV_INSTR
+
+
+@engines
+def test_enabled_machine_checks_are_told_to_the_host_that_asked(engine: str) -> None:
+    text = """
+        larl %r1, new
+        lpswe 0(%r1)
+        .align 8
+        new: .quad 0x0004000180000000, there
+        there: diag %r0, %r0, 0x44
+    """
+    guest = SecureGuest(text, engine)
+    guest.block.ictl = Ictl.LPSW
+    assert guest.run() is Icpt.MCHKREQ
+    assert guest.block.gpsw_mask & PswMask.MCHECK
+    assert guest.run() is Icpt.PV_INSTR
+    guest = SecureGuest(text, engine)
+    assert guest.run() is Icpt.PV_INSTR

@@ -6,7 +6,7 @@ ref: UV commands; SIE protected guest.
 import hashlib
 from typing import Any
 
-from worldswitch.arch.s390x.sie_controls import CpuStat, Ecb2, SdFormat
+from worldswitch.arch.s390x.sie_controls import CpuStat, Ecb2, Ictl, Lctl, SdFormat
 from worldswitch.arch.s390x.sie_satellites import ExtendedSca
 from worldswitch.arch.s390x.state_description import SIZE, StateDescription
 from worldswitch.arch.s390x.uv import (
@@ -108,6 +108,7 @@ class ProtectedGuest:
         block.scaoh, block.scaol = sca >> 32, sca & 0xFFFF_FFFF
         block.mso, block.msl = 0, GUEST_SIZE - 1
         block.ckc, block.cputm = NO_CLOCK_COMPARATOR, CPU_TIMER
+        block.lctl, block.ictl = Lctl.CR6, Ictl.LPSW
         block.sidad = self._storage.allocate(PAGE)
 
     def _unpack(self) -> None:
@@ -157,6 +158,14 @@ class ProtectedGuest:
                 "DIAGNOSE 0x500 in a protected guest",
                 "Answers with the few registers that the Ultravisor shows it.",
                 (self._hidden(),),
+            ),
+            self._enter(
+                "LOAD CONTROL of register 6 in a protected guest",
+                "Had asked with LCTL to know: injects the I/O interruption that is pending.",
+            ),
+            self._enter(
+                "LOAD PSW that enables machine checks in a protected guest",
+                "Had asked with ICTL to know: injects the machine check that is pending.",
             ),
             self._enter(
                 "SET PREFIX in a protected guest",

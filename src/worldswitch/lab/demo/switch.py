@@ -24,6 +24,8 @@ FIELDS: dict[Icpt, tuple[str, ...]] = {
     Icpt.IOINST: _INSTRUCTION,
     Icpt.KSS: (),
     Icpt.PV_INSTR: _INSTRUCTION,
+    Icpt.INT_ENABLE: ("lctl", "gcr6"),
+    Icpt.MCHKREQ: ("ictl", "gpsw_mask"),
     Icpt.PV_NOTIFY: _INSTRUCTION,
     Icpt.PV_PREF: (),
 }

@@ -34,6 +34,7 @@ from worldswitch.metal.s390x.per import per_branch, per_fetch
 from worldswitch.metal.s390x.sie.block import ICPT_KSS, ICPT_NONE, ICPT_PV_INSTR, ICPT_WAIT
 from worldswitch.metal.s390x.sie.entry import enter_guest, refuse_guest
 from worldswitch.metal.s390x.sie.exits import leave_guest, note_instruction
+from worldswitch.metal.s390x.sie.secure import enablement
 from worldswitch.metal.s390x.state import JUMP_CACHE_SIZE, Cpu, Record
 from worldswitch.metal.s390x.timers import instructions, refill
 
@@ -104,6 +105,16 @@ def resume(cpu: Cpu) -> u64:
             continue
         if cpu.running != 1:
             return stop_native(cpu, Exit.STOPPED)
+        if cpu.sie_protected != 0:
+            told = enablement(cpu)
+            if told != 0:
+                cpu.leave = LEAVE_INTERCEPT
+                cpu.sie_intercept = told
+                cpu.sie_text = 0
+                cpu.sie_status = 0
+                if not back_in_host(cpu):
+                    return 0
+                continue
         if cpu.wait != 0:
             if cpu.in_sie == 0:
                 return stop_native(cpu, Exit.WAIT)

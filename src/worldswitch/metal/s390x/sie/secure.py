@@ -4,8 +4,19 @@ The registers of a protected guest's CPU are not in its state description but in
 outside of storage. The host's own registers are all kept while such a guest runs.
 """
 
+from worldswitch.arch.s390x.sie_controls import Lctl
 from worldswitch.engine import Array, Struct, typed, u16, u32, u64
-from worldswitch.metal.s390x.sie.block import offset, set_sd_u64
+from worldswitch.metal.s390x.psw import PSW_MCHECK
+from worldswitch.metal.s390x.sie.block import (
+    ICPT_INT_ENABLE,
+    ICPT_MCHKREQ,
+    ICTL,
+    ICTL_LPSW,
+    offset,
+    sd_u16,
+    sd_u32,
+    set_sd_u64,
+)
 from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.timers import tod_now
 
@@ -39,6 +50,10 @@ class SecureState(Struct):
     todpr: u32
     configuration: u16
     """Number of the configuration that the CPU belongs to."""
+    seen_cr: Array[u64, 3]
+    """Control registers 0, 6 and 14 as they were when the host last heard of them."""
+    seen_mask: u64
+    """PSW bits 0-63 likewise."""
     host: Registers
 
 
@@ -46,6 +61,10 @@ GPSW_MASK = offset("gpsw_mask")
 CPUTM = offset("cputm")
 CKC = offset("ckc")
 GCR = offset("gcr")
+LCTL = offset("lctl")
+LCTL_CR0 = int(Lctl.CR0)
+LCTL_CR6 = int(Lctl.CR6)
+LCTL_CR14 = int(Lctl.CR14)
 VISIBLE_PSW = 0x0306_0000_0000_0000
 """PSW bits that the host may see: I/O, external, machine-check mask, wait."""
 WORD = 8
@@ -102,6 +121,10 @@ def load_secure(cpu: Cpu) -> None:
     cpu.program_parameter = state.program_parameter
     cpu.breaking = state.breaking
     cpu.sie_config = state.configuration
+    state.seen_cr[0] = cpu.cr[0]
+    state.seen_cr[1] = cpu.cr[6]
+    state.seen_cr[2] = cpu.cr[14]
+    state.seen_mask = state.psw_mask
 
 
 @typed(inline=False)
@@ -128,3 +151,26 @@ def store_secure(cpu: Cpu, mask: u64) -> None:
     set_sd_u64(cpu, GCR, cpu.cr[0])
     set_sd_u64(cpu, GCR + 6 * WORD, cpu.cr[6])
     set_sd_u64(cpu, GCR + 14 * WORD, cpu.cr[14])
+
+
+@typed(inline=False)
+def enablement(cpu: Cpu) -> u64:
+    """The interception that a protected guest owes the host for what it enabled, or 0.
+
+    The host cannot intercept LCTLG and LPSWE of such a guest. With the same controls it is told
+    instead, afterwards, that control register 0, 6 or 14 has changed, or that PSW bit 13 is one.
+    """
+    state = SecureState.at(cpu.sie_secure)
+    wanted = sd_u16(cpu, LCTL)
+    changed = wanted & LCTL_CR0 != 0 and state.seen_cr[0] != cpu.cr[0]
+    if wanted & LCTL_CR6 != 0 and state.seen_cr[1] != cpu.cr[6]:
+        changed = True
+    if wanted & LCTL_CR14 != 0 and state.seen_cr[2] != cpu.cr[14]:
+        changed = True
+    enabled = cpu.psw_mask & ~state.seen_mask & PSW_MCHECK != 0
+    state.seen_mask = cpu.psw_mask
+    if changed:
+        return ICPT_INT_ENABLE
+    if enabled and sd_u32(cpu, ICTL) & ICTL_LPSW != 0:
+        return ICPT_MCHKREQ
+    return 0
