@@ -52,22 +52,35 @@ class Statistics:
 
     events: dict[str, EventTimes] = field(default_factory=dict[str, EventTimes])
     counters: Counter[str] = field(default_factory=Counter[str])
-    _open: str = ""
-    _since: int = 0
+    _last: EventTimes | None = None
+    _since: int | None = None
 
-    def left(self, reason: str, now: int) -> None:
-        """The guest was left for `reason` at host time `now`."""
-        self._open = reason
-        self._since = now
+    def left(self, reason: str) -> None:
+        """The guest was left for `reason`. It takes no time unless `waits` says that it does."""
+        times = self.events.get(reason)
+        if times is None:
+            times = self.events[reason] = EventTimes()
+        if self._last is not None:
+            self._last.add(0)
+        self._last = times
+
+    def waits(self, now: int) -> None:
+        """The run has ended, at host time `now`: the last exit goes on until the next one."""
+        if self._since is None:
+            self._since = now
 
     def entered(self, now: int) -> None:
-        """The guest is entered: what it was left for last took until `now`."""
-        if self._open:
-            times = self.events.get(self._open)
-            if times is None:
-                times = self.events[self._open] = EventTimes()
-            times.add(now - self._since)
-            self._open = ""
+        """A run begins: what the guest was left for last took until `now`."""
+        last, since = self._last, self._since
+        if last is not None:
+            last.add(0 if since is None else now - since)
+        self._last = self._since = None
+
+    def settle(self) -> None:
+        """Count the last exit, after which nothing has been entered yet: it took no time."""
+        if self._last is not None:
+            self._last.add(0)
+            self._last = None
 
     def count(self, name: str) -> None:
         """Count an event that is no exit of its own, such as a kind of instruction."""
@@ -78,6 +91,7 @@ def table(parts: list[Statistics]) -> list[Line]:
     """The lines for several virtual CPUs together, the most frequent reason first."""
     merged: dict[str, EventTimes] = {}
     for part in parts:
+        part.settle()
         for name, times in part.events.items():
             into = merged.setdefault(name, EventTimes(shortest=times.shortest))
             into.samples += times.samples

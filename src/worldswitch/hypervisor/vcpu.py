@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any
 
 from worldswitch.hypervisor.outcome import (
+    RESUME,
     Inject,
     Outcome,
     Preempted,
@@ -78,27 +79,41 @@ class Vcpu(ABC):
         """Run the guest until the machine is needed, the slice ends, or there is nothing to do."""
         if self.failed is not None:
             return self.failed
+        statistics, recent = self.statistics, self.recent
+        reason: IntEnum | RunEnd | None = None
         while True:
             end = self.prepare()
             if end is not None:
-                return end
-            self.statistics.entered(self.now())
-            sink = self.vm.sink
-            if sink is not None:
-                sink.entered(self.now(), self.address)
-            reason = self.enter()
-            name = reason.name if isinstance(reason, IntEnum) else "PREEMPTED"
-            if sink is not None:
-                fields = {"psw": f"{self.instruction_address():#x}"}
-                sink.left(self.now(), self.address, name, fields)
+                break
+            if reason is None:
+                statistics.entered(self.now())
+            reason = self._traced_enter() if self.vm.sink is not None else self.enter()
             if not isinstance(reason, IntEnum):
                 return reason
-            self.statistics.left(name, self.now())
-            self.recent.append((name, self.instruction_address()))
+            name = reason.name
+            statistics.left(name)
+            recent.append((name, self.instruction_address()))
             outcome = self.vm.hooked(self, reason) if self.vm.hooks else None
-            end = self.apply(self.handle(reason) if outcome is None else outcome)
+            if outcome is None:
+                outcome = self.handle(reason)
+            if outcome is RESUME:
+                continue
+            end = self.apply(outcome)
             if end is not None:
-                return end
+                break
+        statistics.waits(self.now())
+        return end
+
+    def _traced_enter(self) -> IntEnum | RunEnd:
+        """Enter, and tell the sink of entry and exit."""
+        sink = self.vm.sink
+        assert sink is not None
+        sink.entered(self.now(), self.address)
+        reason = self.enter()
+        name = reason.name if isinstance(reason, IntEnum) else "PREEMPTED"
+        fields = {"psw": f"{self.instruction_address():#x}"}
+        sink.left(self.now(), self.address, name, fields)
+        return reason
 
     def apply(self, outcome: Outcome) -> RunEnd | None:
         """Do what an outcome says; the end of the run if it is one."""

@@ -164,11 +164,9 @@ def test_hook_changes_what_the_handler_finds() -> None:
 def test_exits_are_counted_by_reason() -> None:
     guest = HypervisorGuest("stap 0x800(%r0)\n stidp 0x808(%r0)" + DONE)
     guest.finish()
-    guest.cpu.start()
-    guest.run()
     lines = {line.name: line.samples for line in guest.vm.statistics()}
     assert lines["INST"] == 3
-    assert guest.counted("exit_instruction") >= 3
+    assert guest.counted("exit_instruction") == 3
     assert guest.counted("instruction_stidp") == 1
 
 

@@ -152,7 +152,8 @@ def _handled(vcpu: "SieVcpu", reason: IntEnum) -> Outcome:
         return exit_host_fault(vcpu)
     if vcpu.vm.options.user_controlled:
         return ToMachine(Intercepted(vcpu.sd.icptcode, "the virtual machine is user-controlled"))
-    return INTERCEPTIONS[vcpu.sd.icptcode](vcpu)
+    # A hook may have changed the code.
+    return INTERCEPTIONS[vcpu.sd.icptcode if vcpu.vm.hooks else reason](vcpu)
 
 
 def _instruction_fetch(vcpu: "SieVcpu", outcome: Outcome) -> None:

@@ -89,6 +89,9 @@ class SieVcpu(Vcpu):
         self.fault_handshake = MASK64
         """Token of DIAGNOSE X'258'; all ones: none."""
         self._mapped = -1
+        self._quiet = False
+        """Whether nothing is pending, nothing is to be done before the next entry, and the state
+        description says so."""
         vm.sca.add(address, self.sd_origin)
         controls.set_up(self)
         self.reset(clear=True)
@@ -196,6 +199,15 @@ class SieVcpu(Vcpu):
         return self.vm.now()
 
     def prepare(self) -> RunEnd | None:
+        vm = self.vm
+        if (
+            self._quiet
+            and not self.local.pending
+            and not vm.floating.bitmap
+            and self.debug is None
+            and self._mapped == vm.gmap.generation
+        ):
+            return None
         sd = self.sd
         if sd.cpuflags & CpuStat.STOPPED:
             return NotOperating()
@@ -215,7 +227,7 @@ class SieVcpu(Vcpu):
         controls.set_indicators(self, pending)
         if self.debug is not None:
             self.debug.patch(self)
-        sd.icptcode = Icpt.NONE
+        self._quiet = not pending and self.debug is None
         return None
 
     def _fail(self, what: str) -> Stopped:
@@ -269,6 +281,7 @@ class SieVcpu(Vcpu):
 
     def begin_wait(self) -> None:
         """The guest CPU waits for an interruption."""
+        self._quiet = False
         self.sd.cpuflags |= CpuStat.WAIT
         self.timers.begin_wait()
 
@@ -315,6 +328,7 @@ class SieVcpu(Vcpu):
 
     def stop(self) -> None:
         """Put the CPU into the stopped state; a stop that is pending is done."""
+        self._quiet = False
         self.local.clear(Irq.STOP)
         self.local.store_status = False
         if self.protected and self.vm.protected is not None:
@@ -329,6 +343,7 @@ class SieVcpu(Vcpu):
 
     def reset(self, initial: bool = True, clear: bool = False) -> None:
         """CPU reset, initial CPU reset or clear reset; the CPU is stopped. ref: PoP 4 Resets."""
+        self._quiet = False
         if self.protected and self.vm.protected is not None:
             self.vm.protected.reset_cpu(self, initial or clear)
             self.sd.cpuflags |= CpuStat.STOPPED
