@@ -12,6 +12,7 @@ from worldswitch.machine.s390x import loader
 from worldswitch.machine.s390x.clock import TOD_PER_SECOND, VIRTUAL_START, RealClock
 from worldswitch.machine.s390x.observer import Observer
 from worldswitch.machine.s390x.sclp import Memory, Sclp
+from worldswitch.machine.s390x.watchdog import Watchdog
 
 SLICE = 1_000_000
 """Instructions a processor executes before the next one's turn."""
@@ -67,6 +68,7 @@ class Board(ABC):
         """Polled between slices for console input; None if nobody types."""
         self.observer: Observer | None = None
         """Told when processors begin and cease to execute the guest."""
+        self.watchdog = Watchdog()
         self.current = 0
         """Number of the processor that ran last."""
         self._clock = RealClock() if real_time else None
@@ -159,6 +161,8 @@ class Board(ABC):
     def _round(self, size: int) -> bool:
         """Give every processor that is ready its turn; whether there was one."""
         ran = False
+        if self.watchdog.due(self.time):
+            self.end(Result(STATUS_CRASHED, "the guest did not tend its watchdog (DIAGNOSE 288)"))
         for cpu in range(self.cpu_count):
             self.keep_time()
             if self._end is None and self.ready(cpu):
@@ -175,7 +179,8 @@ class Board(ABC):
 
     def _idle(self) -> None:
         """All processors wait: virtual time jumps to the next timer, real time passes."""
-        wake = self.wake_time()
+        times = [when for when in (self.wake_time(), self.watchdog.expires) if when is not None]
+        wake = min(times, default=None)
         if wake is None and self.input is None:
             self.end(Result(STATUS_CRASHED, "all processors wait and nothing can wake them"))
         elif self._clock is not None:

@@ -9,6 +9,7 @@ from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
 from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.s390x.stsi import Sysib111, Sysib121, Sysib122, Sysib222, Sysib322
 from worldswitch.arch.s390x.validity import set_validity_interception, validity
+from worldswitch.machine.s390x.watchdog import Watchdog
 from worldswitch.metal.s390x.pending import (
     PENDING_RESTART,
     PENDING_STOP,
@@ -47,7 +48,10 @@ class Answering(Protocol):
     """A machine, as far as its services depend on it."""
 
     model: CpuModel
+    watchdog: Watchdog
 
+    @property
+    def time(self) -> int: ...
     @property
     def cpu_count(self) -> int: ...
     @property
@@ -228,11 +232,19 @@ def diagnose(machine: Answering, cpu: Asking, code: int, r1: int, r3: int) -> No
         machine.yield_slice()
     elif code == 0x308:
         machine.ipl_diagnose(cpu, r1, r3)
+    elif code == 0x288:
+        _watchdog(machine, cpu, r1, r3)
     elif code == 0x500:
         cpu.gr[2] = -22
     elif code == 0x10:
         pass
     else:
+        cpu.program(0x0006)
+
+
+def _watchdog(machine: Answering, cpu: Asking, r1: int, r3: int) -> None:
+    """DIAGNOSE 288: function in R1, seconds in the register behind it, action in R3."""
+    if r1 & 1 or not machine.watchdog.command(machine.time, cpu.gr[r1], cpu.gr[r1 + 1], cpu.gr[r3]):
         cpu.program(0x0006)
 
 
