@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from worldswitch.machine.s390x.bare import S390Machine
-from worldswitch.machine.s390x.board import PSW_64, Result
+from worldswitch.machine.s390x.board import PSW_64, Board, Result
+from worldswitch.machine.s390x.guest import GuestMachine
 from worldswitch.metal.s390x.assembler import AssemblyError, Program, assemble
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.processor import Processor
@@ -12,6 +13,7 @@ __all__ = [
     "PSW_64",
     "AssemblyError",
     "Exit",
+    "GuestMachine",
     "Processor",
     "Program",
     "Result",
@@ -22,9 +24,9 @@ __all__ = [
 ]
 
 
-def load(machine: S390Machine, program: Program, start: bool = True) -> None:
+def load(machine: Board, program: Program, start: bool = True) -> None:
     """Store a program at its origin, and have processor 0 start there."""
-    machine.storage.write(program.origin, program.text)
+    machine.memory.write(program.origin, program.text)
     if start:
         machine.start(program.origin)
 
