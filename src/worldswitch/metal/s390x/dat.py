@@ -15,7 +15,7 @@ from worldswitch.arch.s390x.translation import (
     RegionEntry,
     SegmentEntry,
 )
-from worldswitch.engine import Leave, Struct, bswap, peek_u64, typed, u8, u16, u32, u64
+from worldswitch.engine import Leave, Struct, bswap, likely, peek_u64, typed, u8, u16, u32, u64
 from worldswitch.metal.s390x.codecache import code_written
 from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, LEAVE_PROGRAM, program
 from worldswitch.metal.s390x.mode import (
@@ -28,7 +28,7 @@ from worldswitch.metal.s390x.mode import (
     INVALID_KEY,
 )
 from worldswitch.metal.s390x.per import per_store
-from worldswitch.metal.s390x.state import TLB_SIZE, Context, Cpu
+from worldswitch.metal.s390x.state import HOST_FRAMES, TLB_SIZE, Context, Cpu
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
 OFFSET = 0xFFF
@@ -89,6 +89,10 @@ def guest_to_host(cpu: Cpu, absolute: u64, write: bool) -> tuple[u16, u64]:
     address = absolute + cpu.mso
     if address > cpu.msl or address < absolute:
         return u16(ProgramCode.ADDRESSING), u64(0)
+    known = cpu.host_frames[(address >> 12) & (HOST_FRAMES - 1)]
+    page = address & PAGE
+    if likely(known.write_key == page or (not write and known.read_key == page)):
+        return u16(0), known.absolute | (address & OFFSET)
     code, host, protected = walk(cpu, cpu.host_asce, address, True, False, cpu.host_prefix)
     if code == 0 and protected and write:
         code = u16(ProgramCode.PROTECTION)
@@ -99,6 +103,10 @@ def guest_to_host(cpu: Cpu, absolute: u64, write: bool) -> tuple[u16, u64]:
         cpu.host_fault_address = address
         cpu.host_fault_store = 1 if write else 0
         return code | HOST_FAULT_FLAG, u64(0)
+    if cpu.secure_owner == 0:
+        known.read_key = page
+        known.write_key = INVALID_KEY if protected else page
+        known.absolute = host & PAGE
     return u16(0), host
 
 

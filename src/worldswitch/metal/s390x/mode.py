@@ -10,6 +10,7 @@ from worldswitch.engine import Struct, typed, u8, u64
 from worldswitch.metal.s390x.state import (
     ABSOLUTE,
     HOME,
+    HOST_FRAMES,
     INSN,
     MAX_CONTEXTS,
     OP1,
@@ -78,8 +79,20 @@ def purge_all(cpu: Cpu) -> None:
         cpu.tlb[i].read_key = INVALID_KEY
         cpu.tlb[i].write_key = INVALID_KEY
         i += 1
+    if cpu.in_sie == 0:
+        purge_host_frames(cpu)
     cpu.jump_generation += 1
     retag(cpu)
+
+
+@typed(inline=False)
+def purge_host_frames(cpu: Cpu) -> None:
+    """Forget what the host's tables said of guest storage."""
+    i: u64 = 0
+    while i < HOST_FRAMES:
+        cpu.host_frames[i].read_key = INVALID_KEY
+        cpu.host_frames[i].write_key = INVALID_KEY
+        i += 1
 
 
 @typed(inline=False)

@@ -3,6 +3,7 @@
 from worldswitch.engine import Array, Struct, i64, u8, u16, u32, u64
 
 TLB_SIZE = 1024
+HOST_FRAMES = 512
 """Direct-mapped TLB entries; a power of two."""
 JUMP_CACHE_SIZE = 4096
 """Entries of the cache from virtual instruction address to decoded record."""
@@ -39,6 +40,15 @@ class TlbEntry(Struct):
     """Host address minus virtual address, modulo 2**64."""
     absolute: u64
     """Absolute address of the page (the metal's own storage), for invalidation."""
+
+
+class HostFrame(Struct):
+    """One page of the host's translation of guest storage. A key is its host virtual address, or
+    all ones."""
+
+    read_key: u64
+    write_key: u64
+    absolute: u64
 
 
 class JumpEntry(Struct):
@@ -304,4 +314,9 @@ class Cpu(Struct):
     """The last such instruction, left-aligned."""
     exits: u64
     tlb: Array[TlbEntry, TLB_SIZE]
+    frames_asce: u64
+    """The host's address space that `host_frames` are of."""
+    frames_prefix: u64
+    host_frames: Array[HostFrame, HOST_FRAMES]
+    """What the host's tables said of guest storage, for the guest in SIE now or last."""
     jumps: Array[JumpEntry, JUMP_CACHE_SIZE]

@@ -53,6 +53,8 @@ def ipte(cpu: Cpu, r1: u8, r2: u8, r3: u8) -> None:
     while n <= more:
         set_entry_bit(cpu, origin + (index + n) * 8, PAGE_INVALID)
         n += 1
+    if cpu.in_sie == 0 and cpu.sie_block != 0:
+        purge_all_cpus(cpu)  # guests' translations depend on the entry, whatever their addresses
     # IMPDEF: clearing on this CPU alone (M4 bit 3) clears on all of them.
     n = 0
     while n <= more:

@@ -4,7 +4,12 @@ from worldswitch.arch.s390x.state_description import FAC_ORIGIN
 from worldswitch.engine import bswap, peek_u64, poke_u16, typed, u8, u64
 from worldswitch.metal.s390x.dat import guest_to_host
 from worldswitch.metal.s390x.leave import LEAVE_INTERCEPT
-from worldswitch.metal.s390x.mode import ASCE_MEANING, INVALID_KEY, controls_changed
+from worldswitch.metal.s390x.mode import (
+    ASCE_MEANING,
+    INVALID_KEY,
+    controls_changed,
+    purge_host_frames,
+)
 from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
 from worldswitch.metal.s390x.sie.block import (
     CPUFLAGS,
@@ -79,6 +84,7 @@ def forget_guest(cpu: Cpu) -> None:
         if cpu.contexts[n].host == cpu.sie_tag:
             cpu.contexts[n].host = INVALID_KEY
         n += 1
+    purge_host_frames(cpu)
     cpu.jump_generation += 1
 
 
@@ -103,6 +109,10 @@ def load_guest(cpu: Cpu) -> None:
         cpu.breaking = sd_u64(cpu, GBEA)
     cpu.mso = sd_u64(cpu, MSO) & MEGABYTE
     cpu.msl = sd_u64(cpu, MSL) | (MEGABYTE ^ 0xFFFF_FFFF_FFFF_FFFF)
+    if cpu.frames_asce != cpu.host_asce or cpu.frames_prefix != cpu.host_prefix:
+        purge_host_frames(cpu)
+        cpu.frames_asce = cpu.host_asce
+        cpu.frames_prefix = cpu.host_prefix
     list_origin = u64(sd_u32(cpu, FAC)) & FAC_ORIGIN
     if list_origin != 0 and list_origin + 32 <= cpu.ram_size:
         n = 0
