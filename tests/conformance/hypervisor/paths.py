@@ -200,6 +200,7 @@ BEYOND: dict[str, str] = {
     "interruptions/cp-service": "control-program interruptions",
     "timers/wait": "a waiting CPU wakes at its clock comparator or CPU timer",
     "timers/cpu-timer-waits": "the CPU timer runs while the CPU waits",
+    "timers/loop": "a timer whose new PSW enables it again",
     "fault/mapped": "host faults fill in the tables",
     "fault/outside": "storage that the guest does not have",
     "fault/instruction": "an instruction that lies there",
