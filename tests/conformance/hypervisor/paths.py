@@ -214,6 +214,7 @@ BEYOND: dict[str, str] = {
     "protected/parameters": "DIAGNOSE 308 subcodes 8 to 10",
     "protected/refused": "an image that is not genuine",
     "protected/error": "an Ultravisor call that fails",
+    "debug/machine": "the machine around it: run to a breakpoint, step, go on",
     "hooks/observe": "a hook that looks",
     "hooks/take-over": "a hook in the handler's place",
     "hooks/change": "a hook that changes state",
