@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from worldswitch.arch.s390x.sie_controls import Icpt
+from worldswitch.hypervisor.outcome import Resume
 from worldswitch.machine.s390x.bare import S390Machine
 from worldswitch.machine.s390x.board import PSW_64, Board, Result
 from worldswitch.machine.s390x.guest import GuestMachine
@@ -14,9 +16,11 @@ __all__ = [
     "AssemblyError",
     "Exit",
     "GuestMachine",
+    "Icpt",
     "Processor",
     "Program",
     "Result",
+    "Resume",
     "S390Machine",
     "assemble",
     "load",

@@ -189,3 +189,30 @@ def test_sink_is_told_of_exits_and_what_they_led_to() -> None:
     names = [event.name for event in sink.events]
     order = ["INST", "instruction", "inject", "deliver program"]
     assert [name for name in names if name in order][:4] == order
+
+
+@covers("debug/machine")
+def test_machine_runs_to_breakpoint_steps_and_goes_on() -> None:
+    guest = HypervisorGuest(LOOP.replace("diag %r0, %r0, 0xfff", "sigp %r0, %r0, 5(%r0)"))
+    machine, loop = guest.machine, guest.labels["loop"]
+    machine.break_at(loop)
+    assert machine.run().reason == f"breakpoint at {loop:X}"
+    event = machine.step()
+    assert event is not None
+    assert event.address == loop + 6
+    assert machine.run().reason == f"breakpoint at {loop:X}"
+    assert guest.cpu.gr[2] == 2
+    machine.stop_debugging()
+    guest.cpu.gr[0] = 0
+    assert machine.run().status == 0
+    assert guest.cpu.stopped
+    assert machine.step() is None
+
+
+@covers("debug/machine")
+def test_machine_watches_storage() -> None:
+    guest = HypervisorGuest(LOOP)
+    guest.machine.watch(0x800, 8)
+    assert guest.machine.run().reason.startswith("watchpoint")
+    assert guest.machine.stopped_at is not None
+    assert guest.machine.stopped_at.storage_address == 0x800

@@ -7,7 +7,7 @@ from tests.guests.hypervisor_guest import PROGRAM, PSW_64, HypervisorGuest
 from worldswitch.arch.s390x.external import ExternalCode
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.hypervisor.outcome import Preempted, Wait
-from worldswitch.hypervisor.requests import Diagnose
+from worldswitch.hypervisor.requests import Diagnose, ProgramLoop
 from worldswitch.hypervisor.sie.events import (
     CpService,
     EmergencySignal,
@@ -173,6 +173,20 @@ def test_waiting_cpu_wakes_at_its_timer(setting: str, code: ExternalCode) -> Non
     assert guest.cpu.runnable()
     guest.finish()
     assert guest.load(0x86, 2) == code
+
+
+@covers("timers/loop")
+def test_timer_that_the_new_psw_enables_again_is_delivered_once() -> None:
+    guest = HypervisorGuest(WAITING.replace("SET", COMPARATOR))
+    guest.store(0x1B0, PSW_64 | 0x0100_0000_0000_0000)
+    assert guest.run() == Wait()
+    wake = guest.cpu.wake_time()
+    assert wake is not None
+    guest.machine.time = wake + 1
+    request = guest.request()
+    assert isinstance(request, ProgramLoop)
+    assert guest.load(0x86, 2) == ExternalCode.CLOCK_COMPARATOR
+    assert guest.counted("deliver_ckc") == 1
 
 
 @covers("fault/mapped")

@@ -20,6 +20,8 @@ from worldswitch.arch.s390x.psw import (
     AddressSpace,
     PswMask,
 )
+from worldswitch.arch.s390x.sie_controls import ICPT_WITH_INSTRUCTION, Icpt, IcptStatus
+from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.s390x.translation import (
     FETCH_OVERRIDE_LIMIT,
     KEY_ACC_SHIFT,
@@ -210,6 +212,19 @@ def read_instruction(vcpu: "SieVcpu", address: int) -> bytes:
 def _fetch(vcpu: "SieVcpu", address: int, size: int) -> bytes:
     pieces = _pages(vcpu, address, size, 0, Access.INSTRUCTION, None)
     return b"".join(vcpu.vm.memory.read(absolute, length) for absolute, length in pieces)
+
+
+def intercepted_length(sd: StateDescription) -> int:
+    """Bytes of the instruction that the interception is about; 0 if there is none.
+
+    That of EXECUTE if it was executed by one. ref: SIE icptstatus
+    """
+    code = sd.icptcode
+    if code in ICPT_WITH_INSTRUCTION:
+        if sd.icptstatus & IcptStatus.EXECUTE:
+            return sd.icptstatus >> 4 & 6 or 4
+        return instruction_length(sd.ipa >> 8)
+    return sd.pgmilc & 6 if code == Icpt.PROGI else 0
 
 
 def instruction_length(first: int) -> int:

@@ -74,7 +74,8 @@ def enabled(vcpu: "SieVcpu", pending: int) -> int:
     if not mask & PswMask.MCHECK:
         pending &= ~MCHK
     elif pending & bit(Irq.MCHK_REPRESSIBLE):
-        subclasses = vcpu.local.machine_check.subclasses | vcpu.vm.floating.machine_check.subclasses
+        local, floating = vcpu.local, vcpu.vm.floating
+        subclasses = local.machine_check.subclasses | floating.machine_check.subclasses
         if not sd.gcr14 & subclasses:
             pending &= ~bit(Irq.MCHK_REPRESSIBLE)
     if vcpu.protected and sd.iictl != Iictl.NONE:
@@ -99,16 +100,19 @@ def has_interrupt(vcpu: "SieVcpu", exclude_stop: bool = False) -> bool:
 def deliver_all(vcpu: "SieVcpu") -> None:
     """Deliver what is enabled, one after the other, the highest priority first.
 
-    Timers that were made pending are forgotten: their conditions are looked at again.
+    Each timer is delivered once at most, even if its condition holds on and the new PSW enables it
+    again: then SIE comes back for it.
     """
-    vcpu.local.pending &= ~TIMERS
+    local, floating = vcpu.local, vcpu.vm.floating
+    local.pending = local.pending & ~TIMERS | all_pending(vcpu) & TIMERS
     while True:
-        kinds = deliverable(vcpu)
+        pending = local.pending | floating.deliverable_kinds()
+        kinds = enabled(vcpu, pending & ~NOT_DELIVERED)
         if not kinds:
             break
-        irq = highest(kinds)
         vcpu.sd.cpuflags &= ~CpuStat.WAIT
-        _DELIVER[irq](vcpu)
+        _DELIVER[highest(kinds)](vcpu)
+    local.pending &= ~TIMERS
 
 
 def _external(vcpu: "SieVcpu", code: ExternalCode, source: int = 0, parameter: int = 0) -> None:

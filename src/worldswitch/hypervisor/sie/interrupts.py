@@ -97,6 +97,7 @@ class LocalInterrupts:
         """Nothing is pending, as after a reset."""
         self.pending = 0
         self.program = None
+        self.machine_check = MachineCheck(0)
         self.emergency.clear()
         self.malfunction.clear()
         self.store_status = False

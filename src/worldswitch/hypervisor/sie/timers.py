@@ -7,6 +7,7 @@ down; while the virtual CPU waits, this does; while others have its processor, i
 from typing import TYPE_CHECKING
 
 from worldswitch.arch.s390x.control_registers import Cr0
+from worldswitch.arch.s390x.psw import PswMask
 from worldswitch.hypervisor.sie.registers import MASK64
 
 if TYPE_CHECKING:
@@ -74,6 +75,20 @@ class Timers:
         """Host time at which the CPU timer's condition begins if the CPU waits until then."""
         left = self.cpu_timer()
         return self._vcpu.now() + (0 if left & SIGN else left + 1)
+
+    def next_time(self) -> int | None:
+        """Host time at which a timer that the guest enables interrupts it; None if none will."""
+        sd = self._vcpu.sd
+        if not sd.gpsw_mask & PswMask.EXT:
+            return None
+        times: list[int] = []
+        if sd.gcr0 & Cr0.CLOCK_COMPARATOR_SUBMASK:
+            due = self.clock_comparator_time()
+            if due is not None:
+                times.append(due)
+        if sd.gcr0 & Cr0.CPU_TIMER_SUBMASK:
+            times.append(self.cpu_timer_time())
+        return min(times, default=None)
 
     def set_tod(self, value: int) -> None:
         """Set the guest's TOD clock on all its CPUs, which share it."""

@@ -6,13 +6,7 @@ from typing import TYPE_CHECKING
 
 from worldswitch.arch.s390x.control_registers import Cr0
 from worldswitch.arch.s390x.psw import CC_MASK, CC_SHIFT, PswMask
-from worldswitch.arch.s390x.sie_controls import (
-    ICPT_WITH_INSTRUCTION,
-    CpuStat,
-    Icpt,
-    IcptStatus,
-    SdFormat,
-)
+from worldswitch.arch.s390x.sie_controls import CpuStat, Icpt, SdFormat
 from worldswitch.arch.s390x.state_description import PREFIX_SHIFT, StateDescription
 from worldswitch.arch.s390x.uv import UvCpuState
 from worldswitch.hypervisor.outcome import (
@@ -263,13 +257,7 @@ class SieVcpu(Vcpu):
 
         That of EXECUTE if it was executed by one. ref: SIE icptstatus
         """
-        sd = self.sd
-        code = sd.icptcode
-        if code in ICPT_WITH_INSTRUCTION:
-            if sd.icptstatus & IcptStatus.EXECUTE:
-                return sd.icptstatus >> 4 & 6 or 4
-            return access.instruction_length(sd.ipa >> 8)
-        return sd.pgmilc & 6 if code == Icpt.PROGI else 0
+        return access.intercepted_length(self.sd)
 
     def advance(self, distance: int) -> None:
         sd = self.sd
@@ -384,16 +372,14 @@ class SieVcpu(Vcpu):
             return None
         if not self.waiting():
             return self.now()
-        if not self.sd.gpsw_mask & PswMask.EXT:
-            return None
-        times: list[int] = []
-        if self.sd.gcr0 & Cr0.CLOCK_COMPARATOR_SUBMASK:
-            due = self.timers.clock_comparator_time()
-            if due is not None:
-                times.append(due)
-        if self.sd.gcr0 & Cr0.CPU_TIMER_SUBMASK:
-            times.append(self.timers.cpu_timer_time())
-        return min(times, default=None)
+        return self.timers.next_time()
+
+    @property
+    def debugged(self) -> GuestDebug:
+        """What the person who debugs the CPU wants to see; the CPU is debugged from now on."""
+        if self.debug is None:
+            self.debug = GuestDebug()
+        return self.debug
 
     def debug_end(self, outcome: Outcome) -> Outcome:
         """After an exit: if the person who debugs the guest is to see it, the machine is told."""

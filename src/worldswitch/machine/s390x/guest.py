@@ -95,6 +95,8 @@ class GuestMachine(Board):
         self.processors = self.vm.vcpus
         self._protected = ProtectedIpl(self.vm)
         self._favoured: SieVcpu | None = None
+        self.stopped_at: requests.DebugEvent | None = None
+        """The breakpoint, watchpoint or step that ended the run; the next goes on from there."""
         super().__init__(self.vm.memory, described, cpus, output, real_time)
         self.time = self._start_time
 
@@ -120,6 +122,47 @@ class GuestMachine(Board):
     def wake_time(self) -> int | None:
         times = [wake for vcpu in self.processors if (wake := vcpu.wake_time()) is not None]
         return min(times, default=None)
+
+    def run(self, timeout: float | None = None, stop: Callable[[], bool] | None = None) -> Result:
+        self._go_on()
+        return super().run(timeout, stop)
+
+    def _go_on(self) -> None:
+        if self.stopped_at is not None:
+            self.stopped_at = self._end = None
+
+    def break_at(self, *addresses: int) -> None:
+        """Have runs end before the instructions at these addresses, on every CPU."""
+        for vcpu in self.processors:
+            vcpu.debugged.breakpoints.update(addresses)
+
+    def watch(self, address: int, size: int) -> None:
+        """Have runs end behind stores that change a range of logical storage, on every CPU."""
+        for vcpu in self.processors:
+            vcpu.debugged.watch(vcpu, address, size)
+
+    def stop_debugging(self) -> None:
+        """Forget breakpoints and watchpoints: the guest has PER for itself again."""
+        for vcpu in self.processors:
+            vcpu.debug = None
+
+    def step(self, cpu: int = 0) -> requests.DebugEvent | None:
+        """Execute one instruction of one CPU; None if it did not get that far: it waits, is
+        stopped, or the run has ended."""
+        self._go_on()
+        vcpu = self.processors[cpu]
+        debug = vcpu.debug
+        vcpu.debugged.single_step = True
+        try:
+            if self._end is None and vcpu.runnable():
+                self.keep_time()
+                self.current = cpu
+                self._yield = False
+                self.turn(cpu, SMALL_SLICE)
+        finally:
+            vcpu.debugged.single_step = False
+            vcpu.debug = debug
+        return self.stopped_at
 
     def turn(self, cpu: int, size: int) -> None:
         self._favoured = None
@@ -198,6 +241,9 @@ class GuestMachine(Board):
                     self._end = Result(0, "all processors stopped: the guest is off")
             case requests.Reset():
                 self._end = Result(0, "the guest asked for a restart")
+            case requests.DebugEvent(address=address, reason=reason):
+                self.stopped_at = request
+                self._end = Result(0, f"{reason} at {address:X}")
             case _:
                 self._end = Result(STATUS_CRASHED, crash(request))
 
@@ -227,7 +273,5 @@ def crash(request: requests.Request) -> str:
             return f"{kind} interruption {code:04X} would repeat forever: new PSW {psw}"
         case requests.Intercepted(code=code, reason=reason):
             return f"interception {code:02X}: {reason}"
-        case requests.DebugEvent(address=address, reason=reason):
-            return f"{reason} at {address:X}"
         case _:
             return f"unexpected request {request!r}"
