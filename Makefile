@@ -10,7 +10,7 @@ LOCK := requirements.lock
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup guests run test test-long bench lint format types docs lock clean
+.PHONY: help setup guests run test long test-long bench lint format types docs lock clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ run: $(READY) ## the demonstration; with ARGS, `worldswitch run` with them
 
 test: $(READY) ## the tests that every change runs; ARGS go to pytest
 	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
+
+long: $(READY) ## the long suite alone: a million states of each instruction format, fuzzing
+	@$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
 
 test-long: $(READY) ## all tests, the long ones too
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)

@@ -82,6 +82,8 @@ class Comparison:
     found: list[Disagreement] = field(default_factory=list)
     """Those that it does not."""
     crashes: list[Case] = field(default_factory=list)
+    refused: int = 0
+    """Cases that were not run, because the emulator is known to crash on them."""
 
     def add(self, other: "Comparison") -> None:
         """Add the counts of another run."""
@@ -90,6 +92,7 @@ class Comparison:
         self.known += other.known
         self.found += other.found
         self.crashes += other.crashes
+        self.refused += other.refused
 
 
 class Comparer:
@@ -108,7 +111,7 @@ class Comparer:
         generator = Generator(seed)
         cases = [generator.case(items[n % len(items)], n) for n in range(count)]
         cases = [case for case in cases if not crashes(case)]
-        result = Comparison()
+        result = Comparison(refused=(count - len(cases)) * spins)
         self._compare(cases, generator.low_window(), spins, seed, result)
         return result
 

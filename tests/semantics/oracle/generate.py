@@ -272,6 +272,8 @@ class Generator:
         registers = ADDRESS_REGISTERS.get(name, ())
         if not registers:
             return
+        if name == "CKSM" and ops["r1"] | 1 == ops["r2"] | 1:
+            raise ImpossibleError  # the sum would become the length, again and again
         if name in TABLE_IN_R1:
             draft.set_gpr(1, draft.address((draft.window + rng.randrange(0, 64)) & ~7))
         size = 200

@@ -358,7 +358,7 @@ def _rotate_then() -> None:
                 mask = selected(u64(i3 & 31), u64(i4 & 31))
                 if i3 & 31 > i4 & 31:
                     mask = selected(u64(i3 & 31), u64(31)) | selected(u64(0), u64(i4 & 31))
-                word = 0xFFFF_FFFF_0000_0000
+                word = u64(0xFFFF_FFFF_0000_0000)
             else:
                 mask = selected(u64(i3 & 31) + 32, u64(i4 & 31) + 32)
                 if i3 & 31 > i4 & 31:

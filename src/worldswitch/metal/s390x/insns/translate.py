@@ -16,6 +16,7 @@ from worldswitch.metal.s390x.insns.strings import (
 )
 from worldswitch.metal.s390x.leave import specification
 from worldswitch.metal.s390x.memory import (
+    PAGE_MASK,
     check_write,
     fetch_u8,
     store_u8,
@@ -30,6 +31,13 @@ def tr(cpu: Cpu, l1: u8, addr1: u64, addr2: u64) -> None:
     count = u64(l1) + 1
     check_write(cpu, OP1, addr1, count)
     i: u64 = 0
+    if (addr2 ^ (addr2 + 255)) & PAGE_MASK != 0:
+        # Every entry that is used is looked at before the first byte changes.
+        while i < count:
+            byte = fetch_u8(cpu, OP1, (addr1 + i) & cpu.address_mask)
+            fetch_u8(cpu, OP2, (addr2 + u64(byte)) & cpu.address_mask)
+            i += 1
+        i = 0
     while i < count:
         at = (addr1 + i) & cpu.address_mask
         byte = fetch_u8(cpu, OP1, at)
