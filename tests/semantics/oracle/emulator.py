@@ -4,6 +4,7 @@ Run as a program, it takes images on standard input and answers with what the dr
 """
 
 import ctypes
+import signal
 import struct
 import subprocess
 import sys
@@ -159,7 +160,9 @@ def serve(source: BinaryIO = sys.stdin.buffer, sink: BinaryIO = sys.stdout.buffe
         image = source.read(RAM)
         if len(image) != RAM:
             return
+        signal.alarm(2 * SECONDS)  # ends a hung engine whose caller is gone
         answer = engine.run(image, kind == AGAIN)
+        signal.alarm(0)
         sink.write(bytes([OK if answer is not None else CRASHED]))
         sink.write(answer if answer is not None else bytes(RAM))
         sink.flush()
