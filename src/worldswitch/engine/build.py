@@ -133,6 +133,27 @@ def compile_shared(name: str, roots: Sequence[Typed[Any, Any]]) -> bytes:
     return machine.emit_object(optimise(str(module.ir), machine))
 
 
+def compile_function(function: Typed[Any, Any], image: Image) -> Image:
+    """Compile one function `(u64) -> u64` that is not part of an image; its symbol is its own.
+
+    It may call the never-inlined functions of `image`. Nothing is cached: it takes milliseconds.
+    """
+    from worldswitch.engine.lower import Module, gate
+
+    initialize()
+    module = Module(function.symbol, define_shared=False, architecture=host_architecture())
+    module.function(function).linkage = "external"
+    module.finish()
+    for shared in module.shared:
+        llvm.add_symbol(gate(shared), image.address(gate(shared)))
+    machine = target_machine()
+    loaded = llvm.ObjectFileRef.from_data(machine.emit_object(optimise(str(module.ir), machine)))
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine())
+    engine.add_object_file(loaded)
+    engine.finalize_object()
+    return Image(engine, [loaded, image])
+
+
 _units: list[Unit] = []
 _shared: list[Typed[Any, Any]] = []
 

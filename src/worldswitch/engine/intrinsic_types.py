@@ -10,6 +10,7 @@ FIXED: dict[str, tuple[list[Any], Any]] = {
     "fill_bytes": ([u64, u8, u64], None),
     "compare_bytes": ([u64, u64, u64], bool),
     "likely": ([bool], bool),
+    "call_native": ([u64, u64], u64),
     "f64_of_bits": ([u64], f64),
     "bits_of_f64": ([f64], u64),
     "f32_of_bits": ([u32], f32),

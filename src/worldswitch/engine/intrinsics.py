@@ -187,6 +187,22 @@ def address_of(struct: Any) -> u64:
     return u64(struct.address)
 
 
+_entries: dict[int, Callable[[u64], int]] = {}
+
+
+def entry_in_python(function: Callable[[u64], int]) -> int:
+    """A number by which `call_native` finds a function in a run in plain Python."""
+    number = len(_entries) + 1
+    _entries[number] = function
+    return number
+
+
+@intrinsic
+def call_native(address: u64, argument: u64) -> u64:
+    """Call a compiled function by its address (`build.compile_function`)."""
+    return u64(_entries[int(address)](argument))
+
+
 @intrinsic
 def f64_of_bits(bits: u64) -> f64:
     """The binary64 number that 64 bits encode."""

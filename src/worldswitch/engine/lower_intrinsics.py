@@ -100,6 +100,12 @@ def _address(f: Any, kinds: list[Any], kind: Any, args: list[Any]) -> Any:
     return f.builder.ptrtoint(args[0], ir.IntType(64))
 
 
+def _call_native(f: Any, kinds: list[Any], kind: Any, args: list[Any]) -> Any:
+    word = ir.IntType(64)
+    pointer = ir.FunctionType(word, [word]).as_pointer()
+    return f.builder.call(f.builder.inttoptr(args[0], pointer), [args[1]])
+
+
 def _bitcast(target: ir.Type) -> Lowering:
     return lambda f, kinds, kind, args: f.builder.bitcast(args[0], target)
 
@@ -141,6 +147,7 @@ LOWERINGS: dict[str, Lowering] = {
     "fill_bytes": _fill,
     "compare_bytes": _compare,
     "address_of": _address,
+    "call_native": _call_native,
     **{f"peek_u{bits}": _peek for bits in (8, 16, 32, 64, 128)},
     **{f"poke_u{bits}": _poke for bits in (8, 16, 32, 64, 128)},
 }

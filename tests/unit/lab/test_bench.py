@@ -137,8 +137,8 @@ def test_kernel_image_made_has_the_mark_of_a_kernel(tmp_path: Path) -> None:
 
 
 def test_world_switch_measured_is_of_microseconds() -> None:
-    (made,) = switch.rows(quick=True)
-    assert 0 < made.sides[OURS]() < 1000
+    for made in switch.rows(quick=True):
+        assert 0 < made.sides[OURS]() < 1000
 
 
 def test_boot_without_images_says_how_to_get_them(

@@ -6,6 +6,7 @@ from typing import Any
 
 from worldswitch.arch.s390x.sie_controls import CpuStat, Icpt
 from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.lab.bench.compiled_handler import handle
 from worldswitch.lab.bench.image import ORIGIN, PSW_64, program
 from worldswitch.lab.bench.loop import UNICORN, unicorn_missing
 from worldswitch.lab.bench.measure import MeasureError
@@ -22,6 +23,8 @@ GUEST = 0x10_0000
 GUEST_LIMIT = GUEST + 0xF_FFFF
 BLOCK = 0x8000
 SWITCHES = 50_000
+GUEST_INSTRUCTIONS = 2
+"""What the guest executes from one exit to the next."""
 
 
 def state_description(storage: Storage, address: int) -> StateDescription:
@@ -38,12 +41,16 @@ def state_description(storage: Storage, address: int) -> StateDescription:
     return block
 
 
-def _ours(switches: int) -> Callable[[], float]:
+def _host() -> tuple[Host, StateDescription]:
     storage = Storage(STORAGE)
     host = Host(Complex(storage, modelled_cpu("z14")).processors[0])
     host.cr[1] = 0x20  # real-space: host virtual is host absolute
     storage.write(GUEST + ORIGIN, program(NAME).text)
-    block = state_description(storage, BLOCK)
+    return host, state_description(storage, BLOCK)
+
+
+def _ours(switches: int) -> Callable[[], float]:
+    host, block = _host()
     gr = host.gr
 
     def handle() -> None:
@@ -64,6 +71,22 @@ def _ours(switches: int) -> Callable[[], float]:
             elif result is not EntryResult.PREEMPTED:
                 raise MeasureError(f"SIE ended with {result.value}")
         return (time.process_time() - began) / switches * 1e6
+
+    return run
+
+
+def _ours_compiled(switches: int) -> Callable[[], float]:
+    host, _ = _host()
+    host.handle_natively(handle)
+
+    def run() -> float:
+        start = host.processor.icount
+        host.time_slice = switches * GUEST_INSTRUCTIONS
+        began = time.process_time()
+        if host.sie(BLOCK) is not EntryResult.PREEMPTED:
+            raise MeasureError("the compiled handler let an exit through")
+        seconds = time.process_time() - began
+        return seconds / ((host.processor.icount - start) / GUEST_INSTRUCTIONS) * 1e6
 
     return run
 
@@ -102,7 +125,7 @@ def _unicorn(switches: int) -> Callable[[], float]:
 
 
 def rows(quick: bool) -> list[Row]:
-    """The row of the world switch."""
+    """The rows of the world switch."""
     switches = SWITCHES // 10 if quick else SWITCHES
     row = Row(
         "switch",
@@ -115,4 +138,11 @@ def rows(quick: bool) -> list[Row]:
         row.missing[UNICORN] = why
     else:
         row.sides[UNICORN] = _unicorn(switches)
-    return [row]
+    compiled = Row(
+        "switch",
+        "world switch to a compiled handler and back",
+        "us",
+        Budget(0.3, text="0.3 us"),
+        {OURS: _ours_compiled(20 * switches)},
+    )
+    return [row, compiled]

@@ -2,6 +2,7 @@
 
 from worldswitch.engine import i64, typed, u32
 from worldswitch.metal.s390x.leave import Exit
+from worldswitch.metal.s390x.mode import STALE, controls_changed
 from worldswitch.metal.s390x.sie.known import is_known
 from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.timers import instructions
@@ -32,6 +33,8 @@ def begin(cpu: Cpu) -> bool:
         if i64(cpu.deadline - end) < 0:
             end = cpu.deadline
         cpu.deadline -= EXIT_COST
+    elif cpu.context_key == STALE:
+        controls_changed(cpu)
     cpu.slice_end = end
     return True
 

@@ -32,6 +32,7 @@ from worldswitch.metal.s390x.leave import (
 from worldswitch.metal.s390x.mode import MODE_PER
 from worldswitch.metal.s390x.per import per_branch, per_fetch
 from worldswitch.metal.s390x.sie.block import ICPT_KSS, ICPT_NONE, ICPT_PV_INSTR, ICPT_WAIT
+from worldswitch.metal.s390x.sie.compiled import dealt_with
 from worldswitch.metal.s390x.sie.entry import enter_guest, refuse_guest
 from worldswitch.metal.s390x.sie.exits import leave_guest, note_instruction
 from worldswitch.metal.s390x.sie.secure import enablement
@@ -54,13 +55,14 @@ def stop_native(cpu: Cpu, reason: u32) -> u64:
 
 @typed(inline=False)
 def back_in_host(cpu: Cpu) -> bool:
-    """Leave the guest; True if the program that executed SIE goes on in native code.
+    """Leave the guest; True if it is native code that goes on: the program that executed SIE, or
+    the guest again, after a compiled handler.
 
     An exception of the host's translation is then a program interruption of that program.
     """
     fault = cpu.leave == LEAVE_HOST_FAULT
     if not leave_guest(cpu):
-        return False
+        return dealt_with(cpu)
     if fault:
         cpu.translation_code = cpu.host_fault_address & PAGE
         cpu.exc_access_id = 0

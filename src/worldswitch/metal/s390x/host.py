@@ -6,10 +6,12 @@ from typing import Any
 from worldswitch.arch.s390x.sie_host import SieHost
 from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.s390x.validity import set_validity_interception, validity
+from worldswitch.engine import Typed
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.processor import Processor
 from worldswitch.metal.s390x.secure_cpu import SecureEntry
+from worldswitch.metal.s390x.sie.compiled import CompiledHandler
 from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.ultravisor import ultravisor_of
 
@@ -80,6 +82,7 @@ class Host:
             processor.complex.model, storage_limit=self.storage.size, protected=True
         )
         self.time_slice = TIME_SLICE
+        self._compiled: CompiledHandler | None = None
         self._secure = SecureEntry(ultravisor_of(processor.complex), processor)
         raw = processor.raw
         raw.running = 1
@@ -137,6 +140,17 @@ class Host:
         result = _RESULTS.get(self._enter())
         return self._sie_checked(state_description) if result is None else result
 
+    def handle_natively(self, handler: Typed[Any, Any] | None) -> None:
+        """Have a typed function deal with interceptions, without a return to Python.
+
+        See `sie.compiled.CompiledHandler`; None: no longer. What the handler returns False for
+        comes out of `sie` as ever.
+        """
+        self._compiled = None
+        if handler is not None:
+            self._compiled = CompiledHandler(handler, self.processor.complex.image)
+        self.processor.raw.exit_handler = 0 if self._compiled is None else self._compiled.address
+
     def _sie_checked(self, where: int) -> EntryResult:
         """SIE with a state description that is new, or has changed in what the checks read."""
         storage = self.storage
@@ -144,15 +158,18 @@ class Host:
         if where % STATE_DESCRIPTION or not 0 < end <= storage.size:
             raise ValueError(f"no state description can be at {where:#x}")
         block = StateDescription(storage.view, where)
-        report = validity(block, self.checked_for)
-        if report is not None:
-            set_validity_interception(block, report)
-            return EntryResult.EXIT
-        if block.sdf:
-            return self._sie_protected(block, where)
-        self.processor.known.add(self._ram + where)
-        self._request[0] = self._ram + where
-        return _RESULTS[self._enter()]
+        while True:
+            report = validity(block, self.checked_for)
+            if report is not None:
+                set_validity_interception(block, report)
+                return EntryResult.EXIT
+            if block.sdf:
+                return self._sie_protected(block, where)
+            self.processor.known.add(self._ram + where)
+            self._request[0] = self._ram + where
+            result = _RESULTS.get(self._enter())
+            if result is not None:
+                return result
 
     def _sie_protected(self, block: StateDescription, where: int) -> EntryResult:
         """SIE with a protected guest: the Ultravisor stands between it and the host."""

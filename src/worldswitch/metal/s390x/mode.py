@@ -134,6 +134,10 @@ def context_id(cpu: Cpu, asce: u64, dat: u8, space: u8, key: u8, flags: u8) -> u
     return i
 
 
+STALE = 0xFFFF_FFFF_FFFF_FFFF
+"""In `context_key`: the contexts are still those of the guest that was left."""
+
+
 @typed(inline=True)
 def per_on(cpu: Cpu) -> bool:
     """Whether PER events are looked for: by the PSW, or because a guest's host wants them."""

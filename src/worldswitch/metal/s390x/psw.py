@@ -84,6 +84,13 @@ def load_psw(cpu: Cpu, mask: u64, addr: u64) -> None:
 
     ref: PoP 4 Program-Status-Word Format
     """
+    take_psw(cpu, mask, addr)
+    mode_changed(cpu)
+
+
+@typed
+def take_psw(cpu: Cpu, mask: u64, addr: u64) -> None:
+    """As `load_psw`, for callers that bring contexts and mode up to date themselves."""
     cpu.cc = (mask >> CC_SHIFT) & 3
     cpu.psw_mask = mask & NOT_CC
     cpu.psw_addr = addr
@@ -93,7 +100,6 @@ def load_psw(cpu: Cpu, mask: u64, addr: u64) -> None:
         cpu.pending = cpu.pending | PENDING_EARLY
         cpu.check = 1
     recheck(cpu)
-    mode_changed(cpu)
 
 
 @typed

@@ -253,6 +253,8 @@ class Cpu(Struct):
     """Count of executed instructions at which native code gives the processor back."""
     sie_request: u64
     """Address in this process of a state description to enter with the next instruction, or 0."""
+    exit_handler: u64
+    """Address of a compiled handler of interceptions (sie/compiled.py), or 0."""
     sie_known: u64
     """Address in this process of the KnownBlocks (sie/known.py)."""
     sie_checked: u8

@@ -10,7 +10,7 @@ from worldswitch.metal.s390x.mode import (
     controls_changed,
     purge_host_frames,
 )
-from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
+from worldswitch.metal.s390x.psw import PENDING_EARLY, take_psw
 from worldswitch.metal.s390x.sie.block import (
     CPUFLAGS,
     ICPT_PV_PREF,
@@ -143,9 +143,9 @@ def enter_guest(cpu: Cpu) -> bool:
     cpu.per_code = 0
     if cpu.sie_protected != 0:
         state = SecureState.at(cpu.sie_secure)
-        load_psw(cpu, state.psw_mask, state.psw_addr)
+        take_psw(cpu, state.psw_mask, state.psw_addr)
     else:
-        load_psw(cpu, sd_u64(cpu, GPSW_MASK), sd_u64(cpu, GPSW_ADDR))
+        take_psw(cpu, sd_u64(cpu, GPSW_MASK), sd_u64(cpu, GPSW_ADDR))
     controls_changed(cpu)
     cpu.check = 1
     arm_timers(cpu)

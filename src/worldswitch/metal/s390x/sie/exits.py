@@ -22,8 +22,8 @@ from worldswitch.engine import (
 from worldswitch.metal.s390x.codecache import RECORD_SIZE, CodeCache, InsnInfo
 from worldswitch.metal.s390x.decode import RECORD_EXECUTED
 from worldswitch.metal.s390x.leave import LEAVE_HOST_FAULT, LEAVE_INTERCEPT, Exit
-from worldswitch.metal.s390x.mode import controls_changed
-from worldswitch.metal.s390x.psw import PENDING_EARLY, load_psw
+from worldswitch.metal.s390x.mode import STALE, controls_changed
+from worldswitch.metal.s390x.psw import PENDING_EARLY, take_psw
 from worldswitch.metal.s390x.sie.block import (
     CPUFLAGS,
     ICPT_INST,
@@ -208,8 +208,11 @@ def restore_host(cpu: Cpu) -> None:
     cpu.breaking = cpu.host_breaking
     cpu.per_code = 0
     cpu.pending = cpu.pending & (PENDING_EARLY - 1)
-    load_psw(cpu, cpu.host_psw_mask | (cpu.host_cc << CC_SHIFT), cpu.host_psw_addr)
-    controls_changed(cpu)
+    take_psw(cpu, cpu.host_psw_mask | (cpu.host_cc << CC_SHIFT), cpu.host_psw_addr)
+    if cpu.sie_native != 0:
+        controls_changed(cpu)
+    else:
+        cpu.context_key = STALE
     cpu.check = 1
 
 
