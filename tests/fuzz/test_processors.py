@@ -12,11 +12,11 @@ SECONDS = 300
 DAMAGE = ("unexpected exit", "Traceback")
 
 
-def outcomes(first: int, seeds: int, instructions: int) -> list[str]:
+def outcomes(first: int, seeds: int, size: int, program: str = "tests.fuzz.programs") -> list[str]:
     """Lines that a child process prints for its seeds; fails if it crashes or hangs."""
-    arguments = [str(n) for n in (first, seeds, instructions)]
+    arguments = [str(n) for n in (first, seeds, size)]
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-m", "tests.fuzz.programs", *arguments],
+        [sys.executable, "-X", "faulthandler", "-m", program, *arguments],
         capture_output=True,
         text=True,
         timeout=SECONDS,
@@ -49,3 +49,14 @@ def test_program_interruption_loop_is_told_in_plain_words() -> None:
     result = machine.run(timeout=10)
     assert result.status == 3
     assert "program-interruption new PSW" in result.reason
+
+
+def test_random_state_descriptions_end_with_a_result() -> None:
+    assert len(outcomes(0, 2, 60, "tests.fuzz.descriptions")) == 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("first", range(100, 120, 5))
+def test_ten_thousand_state_descriptions_end_with_a_result(first: int) -> None:
+    """Ten thousand over all parameters."""
+    assert len(outcomes(first, 5, 500, "tests.fuzz.descriptions")) == 5
