@@ -171,6 +171,9 @@ class S390Machine(Board):
         elif reason == Exit.WAIT:
             self._waits(processor)
             return False
+        elif reason == Exit.PROGRAM_LOOP:
+            loop = "the program-interruption new PSW causes program interruptions without end"
+            self._end = Result(STATUS_CRASHED, loop)
         elif reason not in (Exit.BUDGET, Exit.STOPPED):
             self._end = Result(STATUS_CRASHED, f"unexpected exit {reason.name}")
             return False

@@ -97,6 +97,8 @@ def guest_to_host(cpu: Cpu, absolute: u64, write: bool) -> tuple[u16, u64]:
     if code == 0 and protected and write:
         code = u16(ProgramCode.PROTECTION)
     host = real_to_absolute(host, cpu.host_prefix)
+    if code == 0 and host >= cpu.ram_size:
+        code = u16(ProgramCode.ADDRESSING)
     if code == 0 and cpu.secure_owner != 0:
         code = secure_code(cpu, absolute, host)
     if code != 0:
