@@ -48,7 +48,18 @@ class Crash:
     reason: str
 
 
+def no_length(case: Case) -> bool:
+    """The first operand of TRANSLATE ONE TO ONE or a relative of it has no bytes."""
+    length = case.gprs[case.text[3] >> 4 | 1]
+    return (length if case.mask & PSW_64 == PSW_64 else length & 0xFFFF_FFFF) == 0
+
+
 CRASHES = [
+    Crash(
+        frozenset({"TROO", "TROT", "TRTO", "TRTT"}),
+        no_length,
+        "it takes no bytes as 2**64, and overwrites storage to its end",
+    ),
     Crash(
         frozenset({"RNSBG", "ROSBG", "RXSBG"}),
         lambda case: case.text[2] & 0x80 != 0,
@@ -154,12 +165,6 @@ def overlapping(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     )
     limit = 2**64 if wide(case) else 2**31 if case.mask & 1 << 31 else 2**24
     return (second - first) % limit < 64 or (first - second) % limit < 64
-
-
-def zero_length(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    """The first operand of TRANSLATE ... TO ... has no bytes."""
-    length = case.gprs[case.text[3] >> 4 | 1]
-    return (length if wide(case) else length & 0xFFFF_FFFF) == 0
 
 
 def overflow_to_zero(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -328,6 +333,27 @@ KNOWN = [
         INTERRUPTED | REGISTERS | {"cc", "window"},
     ),
     Known(
+        "puts the word into the left half of R3",
+        "PoP 7 COMPARE AND SWAP AND STORE",
+        some("CSST"),
+        lambda case, ours, theirs: case.gprs[0] & 0xFF == 0,
+        REGISTERS,
+    ),
+    Known(
+        "accepts odd registers for pairs",
+        "PoP 7 COMPARE DOUBLE AND SWAP",
+        some("CDS CDSY CDSG"),
+        interrupts(SPECIFICATION),
+        INTERRUPTED | REGISTERS | {"cc", "window"},
+    ),
+    Known(
+        "tells the length of another instruction",
+        "PoP 6 Instruction-Length Code",
+        some("CRT CGRT CLRT CLGRT CIT CGIT CLFIT CLGIT CLT CLGT"),
+        both(DATA),
+        frozenset({"ilc", "address"}),
+    ),
+    Known(
         "does not check the bits of register 0 that have to be zero",
         "PoP 7 COMPARE LOGICAL STRING, MOVE STRING, SEARCH STRING",
         some("CLST MVST SRST SRSTU"),
@@ -375,13 +401,6 @@ KNOWN = [
         some("MVCLE"),
         always,
         frozenset({"window"}),
-    ),
-    Known(
-        "takes no bytes as 2**64",
-        "PoP 7 TRANSLATE ONE TO ONE",
-        some("TROO TROT TRTO TRTT"),
-        zero_length,
-        INTERRUPTED | REGISTERS | {"cc", "window"},
     ),
     Known(
         "accepts lengths that are odd",
