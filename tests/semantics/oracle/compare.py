@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.semantics.bench import Bench
-from tests.semantics.oracle.disagreements import crashes, known
+from tests.semantics.oracle.disagreements import known
 from tests.semantics.oracle.emulator import DATA, Emulator, EmulatorError
 from tests.semantics.oracle.generate import Generator
 from tests.semantics.oracle.layout import (
@@ -23,6 +23,7 @@ from tests.semantics.oracle.layout import (
     window_of,
 )
 from tests.semantics.oracle.outcome import CODE, Outcome
+from tests.semantics.oracle.refused import crashes
 from worldswitch.metal.s390x.insn import Insn
 from worldswitch.metal.s390x.leave import Exit
 

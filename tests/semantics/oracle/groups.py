@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 
-from tests.semantics.oracle.disagreements import ABSENT
 from tests.semantics.oracle.encode import by_mnemonic
+from tests.semantics.oracle.refused import ABSENT
 from tests.semantics.oracle.traits import OTHER_CONTROLS
 from worldswitch.metal.s390x.insn import Insn
 
