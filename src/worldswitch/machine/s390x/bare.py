@@ -51,6 +51,7 @@ class S390Machine(Board):
         """How often the processors left native code, by reason."""
         self._recent: deque[tuple[Exit, int]] = deque(maxlen=10)
         self._hooks: dict[Exit, list[Callable[[Processor], bool]]] = {}
+        self.sclp.sie = self.model.sie
         self._time = self._start_time
         self.sie_host = SieHost.of(self.model, storage_limit=memory)
         """What the state descriptions that programs give to SIE are checked against."""

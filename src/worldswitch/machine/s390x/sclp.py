@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from worldswitch.arch.s390x.models import CpuModel
+from worldswitch.arch.s390x.models import CpuModel, SieFeatures
 from worldswitch.arch.s390x.sclp import EventType, SclpCommand, SclpResponse, event_mask
 
 HEADER = 8
@@ -20,6 +20,15 @@ class Memory(Protocol):
 
     def read(self, address: int, size: int) -> bytes: ...
     def write(self, address: int, data: bytes) -> None: ...
+
+
+SKEY, SIEF2 = 0x04, 0x08
+"""In byte 2 of a CPU entry: storage-key assist, SIE with format-2 state descriptions."""
+
+
+def flags(*bits: tuple[bool, int]) -> int:
+    """The bits that hold, or-ed."""
+    return sum(mask for holds, mask in bits if holds)
 
 
 class Sclp:
@@ -42,6 +51,8 @@ class Sclp:
         self.cpus = cpus
         self.output = output
         self.signal = signal
+        self.sie: SieFeatures | None = None
+        """Facilities of interpretive execution to report; None: there is no SIE."""
         self.receive_mask = 0
         self.input = bytearray()
         self.quiesce = False
@@ -97,7 +108,13 @@ class Sclp:
         for n in range(self.cpus):
             entry = bytearray(16)
             entry[0] = n
-            entry[2] = 0x04
+            entry[2] = SKEY
+            if self.sie is not None:
+                entry[2] |= SIEF2
+                entry[3] = flags(
+                    (self.sie.gpere, 0x20), (self.sie.siif, 0x10), (self.sie.sigpif, 0x08)
+                )
+                entry[7] = flags((self.sie.ib, 0x20), (self.sie.cei, 0x10))
             entries += bytes(entry)
         return entries
 
@@ -118,6 +135,11 @@ class Sclp:
         block[48:56] = 0x0800_0000_0000_0000.to_bytes(8, "big")
         ibc = self.model.ibc
         block[76:80] = ((0 << 16) | ibc).to_bytes(4, "big")
+        if self.sie is not None:
+            block[85] |= flags((self.sie.gsls, 0x80))
+            block[98] |= flags((self.sie.kss, 0x01))
+            block[116] |= flags((self.sie.sca_64bit, 0x88))
+            block[117] |= flags((self.sie.pfmfi, 0x40), (self.sie.ibs, 0x20))
         block[120:122] = (self.cpus - 1).to_bytes(2, "big")
         block[128 : 128 + len(entries)] = entries
         return SclpResponse.NORMAL_READ_COMPLETION

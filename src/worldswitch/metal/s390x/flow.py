@@ -8,7 +8,13 @@ from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave, address_of, i64, likely, typed, u32, u64
 from worldswitch.metal.s390x.access import set_operand_spaces
 from worldswitch.metal.s390x.codecache import HEADER_SIZE, RECORD_SIZE, Block
-from worldswitch.metal.s390x.dat import real_to_absolute, walk
+from worldswitch.metal.s390x.dat import (
+    TEID_DAT_PROTECTION,
+    TEID_FETCH,
+    TEID_STORE,
+    real_to_absolute,
+    walk,
+)
 from worldswitch.metal.s390x.decode import RECORD_CONTROL, RECORD_EXECUTED, cached, find_block
 from worldswitch.metal.s390x.interrupts import (
     deliver_pending,
@@ -41,6 +47,7 @@ from worldswitch.metal.s390x.timers import instructions, refill
 
 PAGE = 0xFFFF_FFFF_FFFF_F000
 PER_EVENT = int(ProgramCode.PER_EVENT)
+PROTECTION = int(ProgramCode.PROTECTION)
 NO_TAG = 0xFFFF_FFFF_FFFF_FFFF
 ROUNDS = 64
 """Interruptions in a row without an instruction between them: more are a loop."""
@@ -51,6 +58,19 @@ def stop_native(cpu: Cpu, reason: u32) -> u64:
     """Return to Python for `reason`."""
     cpu.exit_reason = reason
     return 0
+
+
+@typed
+def host_teid(cpu: Cpu) -> u64:
+    """The TEID of an exception of the host's translation. ref: PoP 3 Assigned Storage."""
+    teid = cpu.host_fault_address & PAGE
+    if cpu.host_fault_store != 0:
+        teid = teid | TEID_STORE
+    else:
+        teid = teid | TEID_FETCH
+    if cpu.fault_code == PROTECTION:
+        teid = teid | TEID_DAT_PROTECTION
+    return teid
 
 
 @typed(inline=False)
@@ -64,7 +84,7 @@ def back_in_host(cpu: Cpu) -> bool:
     if not leave_guest(cpu):
         return dealt_with(cpu)
     if fault:
-        cpu.translation_code = cpu.host_fault_address & PAGE
+        cpu.translation_code = host_teid(cpu)
         cpu.exc_access_id = 0
         try:
             program_interruption_at(cpu, 4, cpu.psw_addr)

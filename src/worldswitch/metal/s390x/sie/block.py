@@ -52,6 +52,7 @@ ICPT_PV_NOTIFY = int(Icpt.PV_NOTIFY)
 ICPT_PV_PREF = int(Icpt.PV_PREF)
 
 STAT_P = int(CpuStat.P)
+STAT_SM = int(CpuStat.SM)
 STAT_STOP_INT = int(CpuStat.STOP_INT)
 STAT_IO_INT = int(CpuStat.IO_INT)
 STAT_EXT_INT = int(CpuStat.EXT_INT)

@@ -15,6 +15,7 @@ from worldswitch.metal.s390x.sie.block import (
     CPUFLAGS,
     ICPT_PV_PREF,
     STAT_P,
+    STAT_SM,
     offset,
     sd_u8,
     sd_u16,
@@ -109,6 +110,9 @@ def load_guest(cpu: Cpu) -> None:
         cpu.breaking = sd_u64(cpu, GBEA)
     cpu.mso = sd_u64(cpu, MSO) & MEGABYTE
     cpu.msl = sd_u64(cpu, MSL) | (MEGABYTE ^ 0xFFFF_FFFF_FFFF_FFFF)
+    if sd_u32(cpu, CPUFLAGS) & STAT_SM != 0:
+        cpu.mso = 0
+        cpu.msl = 0xFFFF_FFFF_FFFF_FFFF
     if cpu.frames_asce != cpu.host_asce or cpu.frames_prefix != cpu.host_prefix:
         purge_host_frames(cpu)
         cpu.frames_asce = cpu.host_asce
