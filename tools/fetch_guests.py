@@ -13,6 +13,7 @@ A second run checks the files against the manifest and fetches nothing.
 import argparse
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
@@ -29,18 +30,41 @@ from initramfs import APPLETS, INIT_SCRIPT, initramfs
 SUITES = ("bookworm", "bookworm-updates", "bookworm-backports")
 KERNEL_VERSIONS = ("6.1", "6.12")
 FETCH_ATTEMPTS = 3
+XZ = b"\xfd7zXZ\0"
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What Debian calls an architecture's kernel, and the kernel's file name in the package."""
+    """What Debian calls an architecture's kernel, and the files of its package that are wanted.
+
+    modules: where a module is in the package, by name.
+    """
 
     metapackage: str
     image: str = "vmlinuz"
+    modules: dict[str, str] = field(default_factory=dict[str, str])
+
+    def names(self) -> list[str]:
+        """The files that are fetched."""
+        found = ["busybox"]
+        for version in KERNEL_VERSIONS:
+            found.append(f"vmlinuz-{version}")
+            found += [f"{module}-{version}.ko" for module in self.modules]
+        return found
+
+    def pattern(self, name: str) -> str:
+        """Where a file is in its package."""
+        if name == "busybox":
+            return "*bin/busybox"
+        if name.startswith("vmlinuz-"):
+            return f"boot/{self.image}-*"
+        return self.modules[name.partition("-")[0]]
 
 
 ARCHITECTURES = {
-    "s390x": Architecture(metapackage="linux-image-s390x"),
+    "s390x": Architecture(
+        metapackage="linux-image-s390x", modules={"kvm": "kernel/arch/s390/kvm/kvm.ko*"}
+    ),
     "amd64": Architecture(metapackage="linux-image-amd64"),
     "arm64": Architecture(metapackage="linux-image-arm64"),
 }
@@ -263,6 +287,11 @@ def write_file(path: Path, data: bytes) -> None:
     os.replace(file.name, path)
 
 
+def package_of(name: str) -> str:
+    """The kernel version that a file belongs to; empty for others."""
+    return name.partition("-")[2].removesuffix(".ko")
+
+
 def fetch_packages(
     folder: Path, arch: str, mirror: Mirror, manifest: dict[str, dict[str, str]], wanted: list[str]
 ) -> None:
@@ -278,26 +307,28 @@ def fetch_packages(
         apt = PrivateApt(Path(scratch) / "apt", arch, mirror)
         say(f"{arch}: reading the package lists of {', '.join(SUITES)}")
         apt.fetching("update")
+        unpacked: dict[str, tuple[Path, str]] = {}
         for name in wanted:
             if name == "busybox":
-                package, pattern = "busybox-static", "*bin/busybox"
+                package = "busybox-static"
             else:
-                version = name.removeprefix("vmlinuz-")
-                package, _ = apt.kernel_package(architecture.metapackage, version)
-                pattern = f"boot/{architecture.image}-*"
-            say(f"{arch}: downloading {package}")
-            tree, release = apt.unpack(package)
+                package, _ = apt.kernel_package(architecture.metapackage, package_of(name))
+            pattern = architecture.pattern(name)
+            if package not in unpacked:
+                say(f"{arch}: downloading {package}")
+                unpacked[package] = apt.unpack(package)
+            tree, release = unpacked[package]
             files = [path for path in tree.rglob("*") if path.is_file()]
             matches = [path for path in files if path.relative_to(tree).match(pattern)]
             if len(matches) != 1:
                 raise FetchError(f"{package} {release} has {len(matches)} files {pattern}, not one")
-            write_file(folder / name, matches[0].read_bytes())
+            data = matches[0].read_bytes()
+            write_file(folder / name, lzma.decompress(data) if data[:6] == XZ else data)
             manifest[name] = {
                 "package": package,
                 "version": release,
                 "sha256": sha256(folder / name),
             }
-            shutil.rmtree(tree)
 
 
 def fetch(arch: str, folder: Path, mirror: Mirror | None, force: bool) -> None:
@@ -305,8 +336,10 @@ def fetch(arch: str, folder: Path, mirror: Mirror | None, force: bool) -> None:
     started = time.monotonic()
     manifest = {} if force else read_manifest(folder)
     before = json.dumps(manifest, sort_keys=True)
-    names = ["busybox", *(f"vmlinuz-{version}" for version in KERNEL_VERSIONS)]
-    wanted = [name for name in names if name not in manifest]
+    names = ARCHITECTURES[arch].names()
+    # A kernel and its modules have to be of one package.
+    missing = {package_of(name) for name in names if name not in manifest}
+    wanted = [name for name in names if package_of(name) in missing]
     if wanted:
         fetch_packages(folder, arch, mirror or machine_mirror(), manifest, wanted)
     init, applets = INIT_SCRIPT.read_bytes(), APPLETS.read_text().split()

@@ -41,10 +41,15 @@ def test_debian_kernel_boots_and_powers_off(
 
 @pytest.mark.real
 @pytest.mark.parametrize("hypervisor", ["none", "sie"])
-def test_debian_kernel_booted_twice_prints_the_same(guest_image: Images, hypervisor: str) -> None:
-    first = boot(guest_image, "vmlinuz-6.12", "--stat", "--hypervisor", hypervisor)
-    second = boot(guest_image, "vmlinuz-6.12", "--stat", "--hypervisor", hypervisor)
+def test_debian_kernel_booted_twice_is_the_same(
+    guest_image: Images, hypervisor: str, tmp_path: Path
+) -> None:
+    options = ["--stat", "--smp", "2", "--hypervisor", hypervisor, "--trace"]
+    traces = [tmp_path / "first", tmp_path / "second"]
+    first, second = (boot(guest_image, "vmlinuz-6.12", *options, str(path)) for path in traces)
     assert first.stdout == second.stdout
+    assert traces[0].read_bytes() == traces[1].read_bytes()
+    assert len(traces[0].read_bytes()) > 10_000
     assert first.stderr == second.stderr
     assert b"Run /init" in first.stdout
 

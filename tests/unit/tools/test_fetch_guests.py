@@ -68,7 +68,7 @@ def cached_images(folder: Path) -> None:
     """A directory as a finished fetch leaves it, with small files."""
     folder.mkdir(parents=True)
     manifest = {}
-    for name in ("busybox", *(f"vmlinuz-{version}" for version in fetch_guests.KERNEL_VERSIONS)):
+    for name in fetch_guests.ARCHITECTURES["s390x"].names():
         (folder / name).write_bytes(name.encode())
         manifest[name] = {"sha256": hashlib.sha256(name.encode()).hexdigest()}
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -108,3 +108,14 @@ def test_guests_directory_environment_names_it(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("WORLDSWITCH_GUESTS")
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     assert fetch_guests.guests_directory() == Path("/cache/worldswitch/guests")
+
+
+def test_kernel_and_its_modules_are_of_one_package() -> None:
+    names = fetch_guests.ARCHITECTURES["s390x"].names()
+    assert {name: fetch_guests.package_of(name) for name in names} == {
+        "busybox": "",
+        "vmlinuz-6.1": "6.1",
+        "kvm-6.1.ko": "6.1",
+        "vmlinuz-6.12": "6.12",
+        "kvm-6.12.ko": "6.12",
+    }
