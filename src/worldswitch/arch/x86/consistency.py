@@ -35,7 +35,7 @@ MEMORY_TYPES = frozenset(MemoryType)
 TLB_CONTROLS = frozenset(TlbControl)
 EVENT_TYPES = frozenset(EventType)
 # Exceptions that a guest can be given only where the processor could raise them itself.
-EXCEPTION_FEATURES = {Vector.CP: "shstk", Vector.VC: "sev_es", Vector.HV: "sev_snp"}
+EXCEPTION_FEATURES: dict[int, str] = {Vector.CP: "shstk", Vector.VC: "sev_es", Vector.HV: "sev_snp"}
 
 
 def all_violations(buf: Any, host: SvmHost = EVERYTHING) -> list[Violation]:

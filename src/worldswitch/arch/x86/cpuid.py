@@ -161,7 +161,7 @@ INTEL_ONLY = frozenset(
 )  # fmt: skip
 # Features that AMD's processors of today no longer have.
 RETIRED = frozenset({"3dnow", "3dnowext", "xop", "fma4", "tbm", "lwp", "mp", "ts", "ttp", "tm",
-                     "100mhzsteps", "ptsc", "nodeid_msr", "cmp_legacy"})  # fmt: skip
+                     "100mhzsteps", "ptsc", "nodeid_msr"})  # fmt: skip
 
 # Leaf 8000_0001 EDX repeats these bits of leaf 1 EDX on AMD's processors. ref: APM3 E.4.2.
 REPEATED_IN_EXTENDED = 0x0183_F3FF

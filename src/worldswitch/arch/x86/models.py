@@ -160,6 +160,7 @@ _MILAN = _V2 | _names(
     "umip pku shstk vaes vpclmulqdq rdpid fsrm xsaveopt xsavec xgetbv1 xsaves",
     "svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs skinit wdt tce topoext",
     "perfctr_core perfctr_nb bpext perfctr_llc mwaitx mmxext fxsr_opt pdpe1gb rdtscp",
+    "addr_mask_ext cmp_legacy",
     "overflow_recov succor smca hwpstate constant_tsc cpb eff_freq_ro",
     "clzero irperf xsaveerptr invlpgb rdpru mba wbnoinvd ibpb ibrs stibp stibp_always_on ppin",
     "amd_ssbd int_wbinvd no_efer_lmsle psfd",
@@ -171,7 +172,7 @@ _MILAN = _V2 | _names(
 _GENOA = _MILAN | _names(
     "avx512f avx512dq avx512ifma avx512cd avx512bw avx512vl avx512vbmi avx512_vbmi2 gfni",
     "avx512_vnni avx512_bitalg avx512_vpopcntdq avx512_bf16 la57",
-    "x2avic vnmi upper_address_ignore autoibrs addr_mask_ext cppc",
+    "x2avic vnmi upper_address_ignore autoibrs cppc",
 )
 _MAX = frozenset(FEATURES) - INTEL_ONLY - RETIRED - DYNAMIC
 
