@@ -1,6 +1,5 @@
 """`worldswitch check`: control blocks from real hypervisors against the architecture's rules."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,11 +71,12 @@ def check_vmcb(
     _report(Vmcb.describe(data), all_violations(data, SvmHost.of(model)))
 
 
-def _report(rows: "Iterable[Row]", violations: "list[Violation]") -> None:
+def _report(rows: "list[Row]", violations: "list[Violation]") -> None:
     """Print a block and the rules that it breaks; raises typer.Exit with the status."""
+    width = max(len(row.name) for row in rows)
     for row in rows:
         value = row.value if len(row.value) <= LONGEST_VALUE else f"{row.value[:LONGEST_VALUE]}..."
-        typer.echo(f"{row.offset:03X} {row.name:24} {value:20} {row.meaning}".rstrip())
+        typer.echo(f"{row.offset:03X} {row.name:{width}} {value:20} {row.meaning}".rstrip())
     for violation in violations:
         typer.echo(f"{violation.rule}: {violation.message} ({violation.ref})", err=True)
     raise typer.Exit(STATUS_BROKEN_RULES if violations else 0)

@@ -2,8 +2,8 @@
 
 VMRUN on a block that breaks a rule ends at once with #VMEXIT(INVALID). The rules are on `Vmcb`
 itself and are pure functions of the block and the host. Bases of segments are none of them: VMRUN
-makes them canonical. Selectors, limits, attributes but for CS.L with CS.D, RFLAGS, rIP and reserved
-bits of the control area are not checked at all.
+makes them canonical. Selectors, limits, attributes but for CS.L with CS.D, RFLAGS, rIP, TLB_CONTROL
+and reserved bits of the control area are not checked at all.
 
 UNMODELLED: the rules for AVIC tables and for guests with encrypted memory.
 """
@@ -16,12 +16,10 @@ from worldswitch.arch.x86.permission_maps import IOPM_SIZE, MSRPM_SIZE
 from worldswitch.arch.x86.registers import CET_DEFINED, Cr0, Cr4, Efer, MemoryType, pat_entry
 from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.arch.x86.svm_controls import (
-    FLUSH_BY_ASID,
     EventType,
     Intercept1,
     Intercept2,
     NestedControl,
-    TlbControl,
 )
 from worldswitch.arch.x86.svm_host import EVERYTHING, SvmHost
 from worldswitch.arch.x86.vmcb import MAP_BASE_MASK, Vmcb
@@ -32,7 +30,6 @@ rule = Vmcb.rule
 UPPER_HALF = 0xFFFF_FFFF_0000_0000
 PAT_FIELDS = 8
 MEMORY_TYPES = frozenset(MemoryType)
-TLB_CONTROLS = frozenset(TlbControl)
 EVENT_TYPES = frozenset(EventType)
 # Exceptions that a guest can be given only where the processor could raise them itself.
 EXCEPTION_FEATURES: dict[int, str] = {Vector.CP: "shstk", Vector.VC: "sev_es", Vector.HV: "sev_snp"}
@@ -246,21 +243,6 @@ def asid_range(block: Vmcb, host: SvmHost) -> str | None:
     if asid < host.asids or asid == 0:
         return None
     return f"the guest's ASID is {asid}; the largest of this processor is {host.asids - 1}"
-
-
-@rule("tlb-control", ref="APM2 15.16.2 TLB Control")
-def tlb_control(block: Vmcb, host: SvmHost) -> str | None:
-    """TLB_CONTROL is an encoding that the processor has.
-
-    IMPDEF: the manual calls the others reserved and leaves open what VMRUN does; hypervisors that
-    run hypervisors refuse them, which finds the mistake.
-    """
-    value = block.control.tlb_control
-    if value not in TLB_CONTROLS:
-        return f"TLB_CONTROL is {value:#04x}; it must be 00, 01, 03 or 07"
-    if value in FLUSH_BY_ASID and not host.has("flushbyasid"):
-        return f"TLB_CONTROL is {value:#04x}, which needs flush by ASID"
-    return None
 
 
 @rule("virtual-nmi-intercept", ref="APM2 15.21.10 NMI Virtualization")

@@ -222,7 +222,10 @@ def intercept_of(exit_code: int) -> tuple[str, int] | None:
 
 @manual(ref="APM2 15.16.2 TLB Control")
 class TlbControl(IntEnum):
-    """TLB_CONTROL: what VMRUN flushes. The last two need flush-by-ASID."""
+    """TLB_CONTROL: what VMRUN flushes. The last two need flush-by-ASID.
+
+    Other values are reserved; VMRUN does not refuse them, and real hypervisors rely on that.
+    """
 
     DO_NOTHING = 0
     FLUSH_ALL = 1
