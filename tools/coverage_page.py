@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import worldswitch.arch.s390x
+import worldswitch.arch.x86
 import worldswitch.metal.s390x.insns as insns
 from worldswitch.arch.control_block import ControlBlock
 from worldswitch.arch.s390x.facilities import Facility
@@ -26,6 +27,7 @@ from worldswitch.arch.s390x.models import MODELS
 from worldswitch.arch.s390x.opcodes import CHAPTERS, OPCODES
 from worldswitch.arch.s390x.sie_controls import CpuStat, Eca, Ecb, Ecb2, Ecb3, Icpt, Ictl, Lctl
 from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.arch.x86.vmcb import Vmcb
 from worldswitch.hypervisor.sie.interception import INTERCEPTIONS
 from worldswitch.lab.demo.switch import FIELDS
 from worldswitch.machine.s390x.modelled import MODELLED_FACILITIES
@@ -43,6 +45,21 @@ FLAGS: dict[str, type[IntFlag]] = {
     "cpuflags": CpuStat,
 }  # fmt: skip
 SOURCES = Path(worldswitch.arch.__file__).parents[1]
+ARCHITECTURES: dict[str, tuple[Any, type[ControlBlock], tuple[str, ...], tuple[str, ...]]] = {
+    "s390x": (
+        worldswitch.arch.s390x,
+        StateDescription,
+        ("metal/s390x",),
+        ("hypervisor/sie", "machine/s390x"),
+    ),
+    "x86-64": (
+        worldswitch.arch.x86,
+        Vmcb,
+        ("metal/x86",),
+        ("hypervisor/svm", "machine/x86"),
+    ),
+}
+"""Definitions, the block to begin with, and the code of the metal and of the hypervisor."""
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
@@ -199,10 +216,9 @@ def exits() -> Iterator[str]:
     yield from table(("Exit", "Number", "Meaning"), rows)
 
 
-def control_blocks() -> list[type[ControlBlock]]:
-    """All control blocks under arch/s390x, the state description first."""
+def control_blocks(package: Any, first: type[ControlBlock]) -> list[type[ControlBlock]]:
+    """All control blocks that a package under arch/ defines, one of them first."""
     found: list[type[ControlBlock]] = []
-    package = worldswitch.arch.s390x
     for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
         for value in vars(importlib.import_module(module.name)).values():
             if (
@@ -212,7 +228,7 @@ def control_blocks() -> list[type[ControlBlock]]:
                 and value not in found
             ):
                 found.append(value)
-    return sorted(found, key=lambda block: (block is not StateDescription, block.__name__))
+    return sorted(found, key=lambda block: (block is not first, block.__name__))
 
 
 def source_words(*folders: str) -> set[str]:
@@ -226,16 +242,26 @@ def source_words(*folders: str) -> set[str]:
 
 def blocks() -> Iterator[str]:
     """Every field of every control block, and which side of the seam names it."""
-    metal, hypervisor = source_words("metal"), source_words("hypervisor", "machine")
     yield "## Control blocks\n"
     yield (
         "A field is modelled if the code of the metal or of the hypervisor names it, checked if "
         "only the rules for the block do, and declared if it has a place and a name alone.\n"
     )
-    for block in control_blocks():
+    for name, (package, first, metal, hypervisor) in ARCHITECTURES.items():
+        found = control_blocks(package, first)
+        yield from blocks_of(name, found, source_words(*metal), source_words(*hypervisor))
+
+
+def blocks_of(
+    architecture: str, found: list[type[ControlBlock]], metal: set[str], hypervisor: set[str]
+) -> Iterator[str]:
+    """The control blocks of one architecture. A rule may read fields of blocks inside its own."""
+    rules = [rule for block in found for rule in block.rules]
+    ruled_names = {name for rule in rules for name in rule.test.__code__.co_names}
+    for block in found:
         checks = f", {len(block.rules)} rules" if block.rules else ""
         yield f"### {block.__name__}\n"
-        yield f"{block.block_size} bytes{checks}; {block.manual_ref}.\n"
+        yield f"{architecture}, {block.block_size} bytes{checks}; {block.manual_ref}.\n"
         rows: list[tuple[object, ...]] = []
         for field in block.fields.values():
             end = field.offset + field.size
@@ -243,8 +269,7 @@ def blocks() -> Iterator[str]:
             names.update(n for n, f in block.inner_fields.items() if field.offset <= f.offset < end)
             sides = [name for name, words in (("metal", metal), ("hypervisor", hypervisor))
                      if names & words]  # fmt: skip
-            ruled = any(set(rule.test.__code__.co_names) & names for rule in block.rules)
-            state = MODELLED if sides else "checked" if ruled else "declared"
+            state = MODELLED if sides else "checked" if ruled_names & names else "declared"
             title = f"{field.name} ({field.variant})" if field.variant else field.name
             where = f"{field.offset:03X}"
             rows.append((where, title, field.size, field.ref, ", ".join(sides), state))

@@ -1,16 +1,21 @@
 """`worldswitch check`: control blocks from real hypervisors against the architecture's rules."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worldswitch.cli.statuses import interruptible, usage_error
 
+if TYPE_CHECKING:
+    from worldswitch.arch.control_block import Row, Violation
+
 check_app = typer.Typer(
     help="Check control blocks against the architecture's rules.", no_args_is_help=True
 )
 STATUS_BROKEN_RULES = 1
+LONGEST_VALUE = 64
+"""Characters of a value that are printed; reserved areas can be long."""
 
 
 def read_block(file: Path, size: int, what: str) -> bytearray:
@@ -39,14 +44,39 @@ def check_sie_block(
     from worldswitch.arch.s390x.validity import all_violations
 
     data = read_block(file, SIZE, "a state description")
-    for row in StateDescription.describe(data):
-        typer.echo(f"{row.offset:03X} {row.name:24} {row.value:20} {row.meaning}".rstrip())
-    violations = all_violations(data, EVERYTHING)
+    _report(StateDescription.describe(data), all_violations(data, EVERYTHING))
+
+
+@check_app.command("vmcb", epilog="Exit statuses: 0 no rule is broken, 1 some are, 2 usage.")
+@interruptible
+def check_vmcb(
+    file: Annotated[Path, typer.Argument(help="4096 bytes of a VMCB.")],
+    cpu: Annotated[
+        str,
+        typer.Option(help="x86 CPU model that VMRUN would run on, such as epyc-milan,-vnmi."),
+    ] = "max",
+) -> None:
+    """Decode an SVM control block and name each consistency rule of VMRUN that it breaks."""
+    from worldswitch.arch.x86.consistency import SvmHost, all_violations
+    from worldswitch.arch.x86.models import cpu_model
+    from worldswitch.arch.x86.vmcb import SIZE, Vmcb
+
+    try:
+        model = cpu_model(cpu)
+    except ValueError as error:
+        raise usage_error(f"--cpu {cpu}: {error}") from None
+    if not model.has("svm"):
+        raise usage_error(f"--cpu {cpu}: this model has no SVM")
+    data = read_block(file, SIZE, "a VMCB")
+    _report(Vmcb.describe(data), all_violations(data, SvmHost.of(model)))
+
+
+def _report(rows: "list[Row]", violations: "list[Violation]") -> None:
+    """Print a block and the rules that it breaks; raises typer.Exit with the status."""
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        value = row.value if len(row.value) <= LONGEST_VALUE else f"{row.value[:LONGEST_VALUE]}..."
+        typer.echo(f"{row.offset:03X} {row.name:{width}} {value:20} {row.meaning}".rstrip())
     for violation in violations:
         typer.echo(f"{violation.rule}: {violation.message} ({violation.ref})", err=True)
     raise typer.Exit(STATUS_BROKEN_RULES if violations else 0)
-
-
-@check_app.callback()
-def check() -> None:
-    """Keeps the kind of block a word of its own while there is only one."""

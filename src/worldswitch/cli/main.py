@@ -10,6 +10,7 @@ import typer
 from worldswitch.cli.bench import bench
 from worldswitch.cli.check import check_app
 from worldswitch.cli.demo import demo
+from worldswitch.cli.diff import diff_app
 from worldswitch.cli.statuses import (
     STATUS_INTERNAL,
     STATUS_INTERRUPTED,
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(check_app, name="check")
+app.add_typer(diff_app, name="diff")
 app.command()(demo)
 app.command()(bench)
 

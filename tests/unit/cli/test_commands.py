@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.guests.broken_vmcbs import long_mode
 from worldswitch.arch.s390x.state_description import SIZE, StateDescription
 from worldswitch.cli import main as command
 from worldswitch.cli.cpus import ranges
@@ -177,6 +178,85 @@ def test_check_of_what_cannot_be_read_ends_with_2(path: str) -> None:
     status, text = run("check", "sie-block", path)
     assert status == STATUS_USAGE
     assert "Traceback" not in text
+
+
+@pytest.fixture
+def vmcb(tmp_path: Path) -> Path:
+    path = tmp_path / "vmcb"
+    path.write_bytes(bytes(long_mode()))
+    return path
+
+
+def test_check_of_a_valid_vmcb_ends_with_0(vmcb: Path) -> None:
+    status, text = run("check", "vmcb", vmcb)
+    assert status == 0
+    assert "control.asid" in text and "LME|LMA|NXE|SVME" in text
+
+
+def test_check_of_an_invalid_vmcb_ends_with_1_and_names_rule_and_section(vmcb: Path) -> None:
+    vmcb.write_bytes(bytes(long_mode(asid=0, efer=0)))
+    status, text = run("check", "vmcb", vmcb)
+    assert status == 1
+    for line in ("efer-svme: ", "asid-zero: ", "APM2 15.5.1"):
+        assert line in text
+
+
+def test_check_of_a_vmcb_cuts_long_reserved_areas_short(vmcb: Path) -> None:
+    vmcb.write_bytes(bytes(long_mode())[:0xC00] + b"\xff" * 0x400)
+    status, text = run("check", "vmcb", vmcb)
+    assert status == 0
+    assert max(map(len, text.splitlines())) < 150
+
+
+def test_check_of_a_vmcb_depends_on_the_processor(vmcb: Path) -> None:
+    status, text = run("check", "vmcb", vmcb, "--cpu", "epyc-milan,-shstk")
+    assert status == 1
+    assert "cr4-reserved: " in text
+
+
+@pytest.mark.parametrize("cpu", ["nothing", "max,+wings", "x86-64-v2", "max,-svm", ""])
+def test_check_of_a_vmcb_for_a_wrong_processor_ends_with_2(vmcb: Path, cpu: str) -> None:
+    status, text = run("check", "vmcb", vmcb, "--cpu", cpu)
+    assert status == STATUS_USAGE
+    assert "--cpu" in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize("data", [b"", bytes(4095), bytes(4097)])
+def test_vmcb_of_a_wrong_size_ends_with_2(tmp_path: Path, vmcb: Path, data: bytes) -> None:
+    path = tmp_path / "block"
+    path.write_bytes(data)
+    for arguments in (("check", "vmcb", path), ("diff", "vmcb", vmcb, path)):
+        status, text = run(*arguments)
+        assert status == STATUS_USAGE
+        assert "4096" in text and "Traceback" not in text
+
+
+@pytest.mark.parametrize("path", ["/nonexistent", "/", "a\0b"])
+def test_vmcb_that_cannot_be_read_ends_with_2(vmcb: Path, path: str) -> None:
+    for arguments in (("check", "vmcb", path), ("diff", "vmcb", vmcb, path)):
+        status, text = run(*arguments)
+        assert status == STATUS_USAGE
+        assert "Traceback" not in text
+
+
+def test_diff_of_equal_vmcbs_ends_with_0_and_says_nothing(vmcb: Path) -> None:
+    assert run("diff", "vmcb", vmcb, vmcb) == (0, "")
+
+
+def test_diff_of_vmcbs_ends_with_1_and_names_the_fields(tmp_path: Path, vmcb: Path) -> None:
+    other = tmp_path / "other"
+    block = long_mode(asid=8)
+    block.save.cs.selector = 0x10
+    other.write_bytes(bytes(block)[:0xFFF] + b"\x01")
+    status, text = run("diff", "vmcb", vmcb, other)
+    assert status == 1
+    assert [line.split()[:2] for line in text.splitlines()] == [
+        ["058", "control.asid"],
+        ["410", "save.cs.selector"],
+        ["FFF", "save.reserved_7c8"],
+    ]
+    assert "00 -> 01" in text
+    assert "0x00000007 -> 0x00000008 (APM2 15.16)" in text
 
 
 def test_cpus_listed_have_models_and_facilities() -> None:

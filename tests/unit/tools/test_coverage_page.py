@@ -7,6 +7,7 @@ import pytest
 
 from worldswitch.arch.s390x.opcodes import OPCODES
 from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.arch.x86.vmcb import VmcbControl
 from worldswitch.metal.s390x.insn import ALWAYS, TABLE, Intercept
 
 
@@ -41,6 +42,13 @@ def test_page_made_has_each_field_of_the_state_description(page: str) -> None:
     for field in StateDescription.fields.values():
         assert f"| {field.offset:03X} | {field.name}" in section
     assert re.search(r"\| icptcode \|.*metal, hypervisor \| modelled \|", section)
+
+
+def test_page_made_has_each_field_of_the_vmcb(page: str) -> None:
+    section = page.split("### VmcbControl", 1)[1].split("\n### ", 1)[0]
+    for field in VmcbControl.fields.values():
+        assert f"| {field.offset:03X} | {field.name}" in section
+    assert re.search(r"\| asid \|.*\| (checked|modelled) \|", section)
 
 
 def test_page_made_has_interceptions_with_handlers(page: str) -> None:
