@@ -41,6 +41,9 @@ from worldswitch.metal.s390x.storage import Storage
 
 HOST_STORAGE = 64 << 20
 """Storage of the host beyond the guest's: control blocks and tables."""
+TABLES = 256
+"""Bytes of guest storage that a byte of tables serves, with something to spare: a guest that has
+its pages discarded one by one has 2 KiB of page table for every megabyte."""
 HOST_GROUP = "processors"
 GUEST_GROUP = "guest"
 
@@ -86,7 +89,9 @@ class GuestMachine(Board):
         options: Options | None = None,
     ) -> None:
         described = modelled_cpu(model)
-        complex = Complex(Storage(memory + HOST_STORAGE), described, 1, engine, progress)
+        complex = Complex(
+            Storage(memory + memory // TABLES + HOST_STORAGE), described, 1, engine, progress
+        )
         self._processor = complex.processors[0]
         self._processor.raw.cpu_id = described.cpu_id(0)
         self.host = Host(self._processor)
