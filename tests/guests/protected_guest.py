@@ -27,8 +27,10 @@ LOADER = f"""
 class ProtectedGuest(HypervisorGuest):
     """`text` is the image's program, assembled for IMAGE, where it starts."""
 
-    def __init__(self, text: str, cpus: int = 1, *, enter: bool = True) -> None:
-        super().__init__(LOADER, cpus)
+    def __init__(
+        self, text: str, cpus: int = 1, *, enter: bool = True, loader: str = LOADER
+    ) -> None:
+        super().__init__(loader, cpus)
         self.image = assemble(text, IMAGE)
         data = self.image.text.ljust(-(-len(self.image.text) // PAGE) * PAGE, b"\0")
         for offset in range(0, len(data), PAGE):

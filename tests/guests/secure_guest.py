@@ -20,10 +20,14 @@ FRAME = 4096
 
 
 class SecureGuest(SieGuest):
-    """Its program is unpacked from an encrypted image; other pages are made secure by hand."""
+    """Its program is unpacked from an encrypted image; other pages are made secure by hand.
 
-    def __init__(self, text: str, engine: str = "native") -> None:
+    scattered: page n of the guest is in the host frame of page n ^ 0x80, not in that of page n.
+    """
+
+    def __init__(self, text: str, engine: str = "native", scattered: bool = False) -> None:
         super().__init__(text, engine)
+        self._moved = 0x8_0000 if scattered else 0
         self._uvcb = self.storage.allocate(4096)
         self.handle = self.cpu = 0
         self.asce = self._map()
@@ -35,16 +39,24 @@ class SecureGuest(SieGuest):
         self._unpack()
         self._create_cpu()
 
+    def host_address(self, address: int) -> int:
+        """The host absolute address behind a guest absolute address."""
+        return ORIGIN + (address ^ self._moved)
+
     def _map(self) -> int:
-        """Host tables that put the guest's absolute zero at ORIGIN; their ASCE."""
+        """Host tables that put the guest's storage where `host_address` says; their ASCE."""
         pages = self.storage.allocate(4096)
-        entries = (ORIGIN + n * FRAME for n in range(SIZE // FRAME))
+        entries = (self.host_address(n * FRAME) for n in range(SIZE // FRAME))
         self.storage.write(pages, b"".join(entry.to_bytes(8, "big") for entry in entries))
         segments = self.storage.allocate(4096)
         invalid = (0x20).to_bytes(8, "big")
         self.storage.write(segments, pages.to_bytes(8, "big") + invalid * 511)
         self.host.cr[1] = segments
         return segments
+
+    def asce_table(self) -> int:
+        """The address of the page table behind the host's tables."""
+        return int.from_bytes(self.storage.read(self.asce, 8), "big")
 
     def uvc(self, command: UvCommand, expect: int = 0, **fields: int) -> ControlBlock:
         """Issue an Ultravisor call; the control block as it stands afterwards."""
@@ -76,7 +88,7 @@ class SecureGuest(SieGuest):
         )
         for page, text in pages.items():
             tweak = bytes(8) + page.to_bytes(8, "big")
-            self.storage.write(ORIGIN + page, crypt(text, KEY, tweak))
+            self.storage.write(self.host_address(page), crypt(text, KEY, tweak))
             block = BLOCKS[UvCommand.UNPACK_IMAGE]
             view = self.storage.view[self._uvcb : self._uvcb + block.block_size]
             unpack = block(view)

@@ -21,6 +21,8 @@ STATUSES = """Exit statuses:
 
 * 3: the guest crashed (a disabled wait, a loop that nothing can leave)
 
+* 4: the guest asked for a restart (DIAGNOSE 308)
+
 * 70: a fault of Worldswitch itself
 
 * 124: --timeout was over

@@ -118,6 +118,22 @@ def test_other_ipl_subcodes_are_the_machines() -> None:
     assert guest.cpu.gr[3] == 0x0102
 
 
+@covers("diagnose/ipl-machine")
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("lghi %r3, 5\n diag %r5, %r3, 0x308", P.SPECIFICATION),
+        ("llilf %r2, 0x8008\n lghi %r3, 5\n diag %r2, %r3, 0x308", P.SPECIFICATION),
+        ("llilf %r2, 0x200000\n lghi %r3, 6\n diag %r2, %r3, 0x308", P.ADDRESSING),
+        ("lghi %r3, 7\n diag %r2, %r3, 0x308", P.SPECIFICATION),
+    ],
+)
+def test_ipl_parameters_are_checked_by_the_machine(text: str, code: ProgramCode) -> None:
+    guest = HypervisorGuest(text + DONE)
+    guest.machine.answer(guest.cpu, guest.request())
+    assert guest.trap() == code
+
+
 @covers("diagnose/hypercall")
 def test_notification_without_channel_subsystem_finds_no_device() -> None:
     text = "lghi %r1, 3\n lghi %r2, 0\n diag %r2, %r4, 0x500" + DONE

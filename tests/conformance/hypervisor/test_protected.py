@@ -4,7 +4,7 @@ import pytest
 
 from tests.conformance.hypervisor.paths import covers
 from tests.guests.hypervisor_guest import PROGRAM, plant
-from tests.guests.protected_guest import HEADER, IMAGE, PARAMETERS, ProtectedGuest
+from tests.guests.protected_guest import HEADER, IMAGE, LOADER, PARAMETERS, ProtectedGuest
 from worldswitch.arch.s390x.diag import Diag308Response
 from worldswitch.arch.s390x.sie_controls import Icpt
 from worldswitch.arch.s390x.uv import UvCommand, UvReturn
@@ -252,6 +252,30 @@ def test_image_that_is_not_genuine_is_refused(where: int) -> None:
     assert guest.vm.protected is None
     assert guest.load(PROGRAM, 1) == 0xC0
     assert guest.vm.warnings
+
+
+@covers("protected/refused")
+def test_guest_that_asks_for_protected_mode_for_ever_uses_up_nothing() -> None:
+    text = LOADER.replace("lghi %r5, 10", "again: lghi %r5, 10")
+    guest = ProtectedGuest(DONE, enter=False, loader=text.replace("diag %r0, %r0", "j again #"))
+    guest.store(IMAGE, 0)
+    host = guest.machine.host
+    left = 0
+    for n in range(100):
+        guest.machine.answer(guest.cpu, guest.request())
+        if n == 2:
+            left = host.storage.allocate(4096)
+    assert guest.cpu.gr[3] == Diag308Response.INVALID_FOR_PROTECTED
+    assert host.storage.allocate(4096) == left - 4096
+    assert len(guest.vm.warnings) == 1
+
+
+@covers("protected/refused")
+def test_protected_mode_without_an_extended_system_control_area_is_refused() -> None:
+    guest = ProtectedGuest(DONE, enter=False)
+    guest.vm.sca.extended = False
+    guest.finish()
+    assert guest.cpu.gr[3] == Diag308Response.INVALID_FOR_PROTECTED
 
 
 @covers("protected/error")

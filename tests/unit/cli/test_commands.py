@@ -19,7 +19,7 @@ from worldswitch.cli.cpus import ranges
 from worldswitch.cli.main import app
 from worldswitch.cli.statuses import STATUS_INTERNAL, STATUS_INTERRUPTED, STATUS_USAGE
 from worldswitch.lab.bench.image import elf_image
-from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_TIMEOUT
+from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
 from worldswitch.metal.s390x.assembler import assemble
 
 STOP = """
@@ -62,6 +62,17 @@ def test_run_of_a_guest_that_crashes_ends_with_3_and_a_diagnosis(tmp_path: Path)
     assert "disabled wait" in text
     assert "GR0" in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("subcode", [0, 1, 3, 4])
+@pytest.mark.parametrize("hypervisor", ["none", "sie"])
+def test_run_of_a_guest_that_restarts_ends_with_4(
+    tmp_path: Path, hypervisor: str, subcode: int
+) -> None:
+    text = f"lghi %r3, {subcode}\n diag %r2, %r3, 0x308\nagain: j again"
+    arguments = ("-m", "16M", "--engine", "python", "--hypervisor", hypervisor)
+    status, output = run("run", write(tmp_path, text), *arguments)
+    assert (status, output) == (STATUS_RESTART, "worldswitch: the guest asked for a restart\n")
 
 
 @pytest.mark.parametrize("clock", ["virtual", "real"])

@@ -8,7 +8,7 @@ import typer
 import worldswitch
 from worldswitch.cli import statuses
 from worldswitch.cli.main import app
-from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_TIMEOUT
+from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
 
 DOCS = Path(worldswitch.__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
@@ -38,5 +38,5 @@ def test_page_names_each_kind_of_block_and_its_options(group: str) -> None:
 
 def test_page_names_each_exit_status() -> None:
     known = {value for name, value in vars(statuses).items() if name.startswith("STATUS_")}
-    for status in known | {0, STATUS_CRASHED, STATUS_TIMEOUT}:
+    for status in known | {0, STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT}:
         assert f"\n| {status} |" in PAGE

@@ -27,6 +27,7 @@ from worldswitch.hypervisor.sie.operation import exit_operation
 from worldswitch.hypervisor.sie.partial import exit_partial_execution
 from worldswitch.hypervisor.sie.program import exit_program
 from worldswitch.hypervisor.sie.stop import exit_stop
+from worldswitch.hypervisor.sie.ultravisor import UltravisorError
 from worldswitch.hypervisor.sie.validity import exit_validity
 from worldswitch.hypervisor.sie.vcpu import HostExit
 from worldswitch.metal.interface import SecureStorageAccess
@@ -140,7 +141,7 @@ def dispatch(vcpu: "SieVcpu", reason: IntEnum) -> Outcome:
         outcome = Inject(exception.event)
     except OutsideStorageError as error:
         outcome = Stopped(f"guest CPU {vcpu.address} cannot go on: {error}")
-    except SecureStorageAccess as error:
+    except (SecureStorageAccess, UltravisorError) as error:
         outcome = Stopped(f"guest CPU {vcpu.address} cannot go on: {error}")
     if reason in PER_AFTER and vcpu.sd.icptstatus & IcptStatus.PER_IFETCH:
         _instruction_fetch(vcpu, outcome)

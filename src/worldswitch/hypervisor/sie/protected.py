@@ -59,12 +59,11 @@ class ProtectedConfiguration:
         self.offered = offered
         if not vm.sca.extended:
             raise RuntimeError("a protected guest needs the extended system-control area")
-        storage = self.host.storage
-        base = storage.allocate(max(offered.configuration_base_length, PAGE_SIZE), MIB)
+        base = vm.lend("base", max(offered.configuration_base_length, PAGE_SIZE), MIB)
         megabytes = -(-vm.memory.size // MIB)
         variable = offered.configuration_virtual_length
         variable += offered.configuration_variable_length * megabytes
-        virtual = storage.allocate(max(variable, PAGE_SIZE), PAGE_SIZE)
+        virtual = vm.lend("virtual", max(variable, PAGE_SIZE))
 
         def fill(block: CreateConfiguration) -> None:
             block.base_storage_origin, block.virtual_storage_origin = base, virtual
@@ -81,13 +80,13 @@ class ProtectedConfiguration:
             self._create_cpu(vcpu)
 
     def _create_cpu(self, vcpu: "SieVcpu") -> None:
-        storage = self.host.storage
-        own = storage.allocate(max(self.offered.cpu_storage_length, PAGE_SIZE), PAGE_SIZE)
-        sida = storage.allocate(PAGE_SIZE)
+        number, length = vcpu.address, max(self.offered.cpu_storage_length, PAGE_SIZE)
+        own = self.vm.lend(f"CPU {number}", length)
+        sida = self.vm.lend(f"instruction data {number}", PAGE_SIZE)
 
         def fill(block: CreateCpu) -> None:
             block.configuration_handle = self.handle
-            block.number = vcpu.address
+            block.number = number
             block.storage_origin, block.state_origin = own, vcpu.sd_origin
 
         created = call(self.host, UvCommand.CREATE_CPU, CreateCpu, fill)
@@ -102,7 +101,7 @@ class ProtectedConfiguration:
     def set_parameters(self, header: bytes) -> None:
         """Give the Ultravisor the image's secure-execution header."""
         length = len(header)
-        header_origin = self.host.storage.allocate(length)
+        header_origin = self.vm.lend("header", length)
         self.host.storage.write(header_origin, header)
 
         def fill(block: SetParameters) -> None:

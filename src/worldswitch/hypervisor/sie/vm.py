@@ -11,7 +11,7 @@ from worldswitch.arch.s390x.facilities import (
 )
 from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.arch.s390x.state_description import CRYCB_ORIGIN, FAC_ORIGIN
-from worldswitch.arch.s390x.translation import SEGMENT_SIZE
+from worldswitch.arch.s390x.translation import PAGE_SIZE, SEGMENT_SIZE
 from worldswitch.hypervisor.sie import ultravisor
 from worldswitch.hypervisor.sie.events import FloatingEvent
 from worldswitch.hypervisor.sie.floating import FloatingInterrupts
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from worldswitch.hypervisor.sie.protected import ProtectedConfiguration
 
 FACILITY_WORDS = 32
+MOST_WARNINGS = 100
 GUEST_VERSION = 0xFF
 """Version code in the CPU id of a CPU that a hypervisor provides."""
 
@@ -78,7 +79,8 @@ class SieVm(Vm):
         self.floating = FloatingInterrupts()
         self.protected: ProtectedConfiguration | None = None
         self.warned_validity = False
-        self.warn: Callable[[str], None] = self.warnings.append
+        self.warn: Callable[[str], None] = self._keep_warning
+        self._lent: dict[str, tuple[int, int]] = {}
         self.css_reset: Callable[[], None] | None = None
         self._vcpus = [SieVcpu(self, n, dispatch) for n in range(cpus)]
 
@@ -116,6 +118,20 @@ class SieVm(Vm):
     def inject(self, event: FloatingEvent) -> None:
         """Make a floating interruption pending: any CPU that enables it may take it."""
         self.floating.inject(event)
+
+    def _keep_warning(self, text: str) -> None:
+        """A guest can bring about any number of warnings: each is kept once, and not too many."""
+        if len(self.warnings) < MOST_WARNINGS and text not in self.warnings:
+            self.warnings.append(text)
+
+    def lend(self, purpose: str, size: int, alignment: int = PAGE_SIZE) -> int:
+        """Host storage for a purpose that may come again and again: the same every time."""
+        size = -(-size // PAGE_SIZE) * PAGE_SIZE
+        origin, room = self._lent.get(purpose, (0, 0))
+        if room < size:
+            origin = self.hosts[0].storage.allocate(size, alignment)
+            self._lent[purpose] = origin, size
+        return origin
 
     def _purge(self) -> None:
         for host in self.hosts:

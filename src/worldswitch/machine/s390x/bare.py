@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from worldswitch.arch.s390x.sie_host import SieHost
 from worldswitch.engine.build import Progress
-from worldswitch.machine.s390x import services
+from worldswitch.machine.s390x import ipl, services
 from worldswitch.machine.s390x.board import PSW_64, PSW_DAT, STATUS_CRASHED, Board, Result
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
 from worldswitch.metal.s390x.leave import Exit
@@ -197,13 +197,7 @@ class S390Machine(Board):
 
     def ipl_diagnose(self, cpu: services.Asking, r1: int, r3: int) -> None:
         """DIAGNOSE 308: re-IPL functions. ref: DIAG 308."""
-        subcode = cpu.gr[r3] & 0xFFFF
-        if subcode in (0, 1, 3, 4):
-            self._end = Result(0, "the guest asked for a restart")
-        elif subcode in (5, 6):
-            cpu.gr[r1 | 1] = 0x0102 if subcode == 6 else 0x0001
-        else:
-            cpu.program(0x0006)
+        ipl.diagnose(self, cpu, r1, cpu.gr[r3] & 0xFFFF)
 
     def _stopped(self) -> None:
         if not any(p.raw.running for p in self.processors):

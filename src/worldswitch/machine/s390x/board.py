@@ -26,6 +26,7 @@ IDLE_POLL = 0.002
 LONGEST_SLEEP = 0.1
 """Seconds that an idle machine in real time sleeps at a time."""
 STATUS_CRASHED = 3
+STATUS_RESTART = 4
 STATUS_TIMEOUT = 124
 
 Engine = Literal["native", "python"]
@@ -37,6 +38,9 @@ class Result:
 
     status: int
     reason: str
+
+
+RESTARTED = Result(STATUS_RESTART, "the guest asked for a restart")
 
 
 class Board(ABC):

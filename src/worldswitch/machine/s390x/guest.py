@@ -22,10 +22,11 @@ from worldswitch.hypervisor.sie.events import ServiceSignal
 from worldswitch.hypervisor.sie.guest_storage import GuestStorage
 from worldswitch.hypervisor.sie.options import Options
 from worldswitch.hypervisor.sie.vcpu import SieVcpu
-from worldswitch.machine.s390x import services
+from worldswitch.machine.s390x import ipl, services
 from worldswitch.machine.s390x.board import (
     PSW_64,
     PSW_DAT,
+    RESTARTED,
     SMALL_SLICE,
     STATUS_CRASHED,
     Board,
@@ -40,6 +41,9 @@ from worldswitch.metal.s390x.storage import Storage
 
 HOST_STORAGE = 64 << 20
 """Storage of the host beyond the guest's: control blocks and tables."""
+TABLES = 256
+"""Bytes of guest storage that a byte of tables serves, with something to spare: a guest that has
+its pages discarded one by one has 2 KiB of page table for every megabyte."""
 HOST_GROUP = "processors"
 GUEST_GROUP = "guest"
 
@@ -85,7 +89,9 @@ class GuestMachine(Board):
         options: Options | None = None,
     ) -> None:
         described = modelled_cpu(model)
-        complex = Complex(Storage(memory + HOST_STORAGE), described, 1, engine, progress)
+        complex = Complex(
+            Storage(memory + memory // TABLES + HOST_STORAGE), described, 1, engine, progress
+        )
         self._processor = complex.processors[0]
         self._processor.raw.cpu_id = described.cpu_id(0)
         self.host = Host(self._processor)
@@ -192,14 +198,10 @@ class GuestMachine(Board):
     def ipl_diagnose(self, cpu: services.Asking, r1: int, r3: int) -> None:
         """DIAGNOSE 308: what the hypervisor leaves of it. ref: DIAG 308."""
         subcode = cpu.gr[r3] & 0xFFFF
-        if subcode in (0, 1):
-            self._end = Result(0, "the guest asked for a restart")
-        elif subcode in SUBCODES:
+        if subcode in SUBCODES:
             self._protected.diagnose(cpu, r1, subcode)
-        elif subcode in (5, 6):
-            cpu.gr[r1 | 1] = 0x0102 if subcode == 6 else 0x0001
         else:
-            cpu.program(ProgramCode.SPECIFICATION)
+            ipl.diagnose(self, cpu, r1, subcode)
 
     def _goes_on(self, vcpu: SieVcpu, end: RunEnd) -> bool:
         """Do what the end of a run asks for; whether the slice goes on."""
@@ -240,7 +242,7 @@ class GuestMachine(Board):
                 if all(cpu.stopped for cpu in self.processors):
                     self._end = Result(0, "all processors stopped: the guest is off")
             case requests.Reset():
-                self._end = Result(0, "the guest asked for a restart")
+                self._end = RESTARTED
             case requests.DebugEvent(address=address, reason=reason):
                 self.stopped_at = request
                 self._end = Result(0, f"{reason} at {address:X}")

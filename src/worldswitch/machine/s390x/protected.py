@@ -80,7 +80,7 @@ class ProtectedIpl:
 
         The guest's first CPU goes on with the image's PSW, all others are stopped.
         """
-        if self.vm.protected is not None:
+        if self.vm.protected is not None or not self.vm.sca.extended:
             return Diag308Response.INVALID_FOR_PROTECTED
         if self._parameters is None:
             return Diag308Response.NO_PROTECTED_CONFIGURATION

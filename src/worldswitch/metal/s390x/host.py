@@ -176,12 +176,15 @@ class Host:
         if where % PAGE:
             raise ValueError(f"a protected guest's state description cannot be at {where:#x}")
         while True:
-            if not self._secure.enter(block, where):
-                return EntryResult.EXIT
+            result = self._secure.enter(block, where)
+            if result is not None:
+                return result
             self.processor.raw.sie_checked = 1
             self._request[0] = self._ram + where
             result = _RESULTS[self._enter()]
-            if result is not EntryResult.EXIT or self._secure.leave(block, where):
+            if result is EntryResult.EXIT:
+                result = self._secure.leave(block, where)
+            if result is not None:
                 return result
 
     def uvc(self, control_block: int) -> int:

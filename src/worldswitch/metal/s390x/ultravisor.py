@@ -237,6 +237,9 @@ class Ultravisor:
             raise UvError(UvReturn.INVALID_ADDRESS)
         if guest in configuration.pinned:
             raise UvError(UvReturn.PAGE_BUSY)
+        if configuration.frames.get(guest, frame) != frame:
+            # The host maps the page to a second frame: the guest would lose what is in the first.
+            raise UvError(UvReturn.INVALID_ADDRESS)
         digest = configuration.exported.pop(guest, None)
         if digest is not None:
             page = bytes(self.storage.view[frame * FRAME : (frame + 1) * FRAME])
@@ -245,7 +248,7 @@ class Ultravisor:
                 configuration.exported[guest] = digest
                 raise UvError(UvReturn.INVALID_STATE)
             self.storage.put(frame * FRAME, page)
-        elif configuration.verified and not owner:
+        elif not owner:
             # A page that the guest never had begins as zeros: the host cannot plant anything.
             self.storage.put(frame * FRAME, bytes(FRAME))
         self.frames.set(frame, configuration.handle, guest)
@@ -297,7 +300,7 @@ class Ultravisor:
         if configuration.header is None or configuration.verified:
             raise UvError(UvReturn.INVALID_STATE)
         frame = self.host_frame(configuration, b.guest_address)
-        if self.frames.owner(frame):
+        if self.frames.owner(frame) or b.guest_address // FRAME in configuration.frames:
             raise UvError(UvReturn.INVALID_ADDRESS)
         page = bytes(self.storage.view[frame * FRAME : (frame + 1) * FRAME])
         tweak = b.tweak[0].to_bytes(8, "big") + b.tweak[1].to_bytes(8, "big")

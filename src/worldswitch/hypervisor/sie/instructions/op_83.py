@@ -10,7 +10,7 @@ from worldswitch.arch.s390x.translation import PAGE_SIZE
 from worldswitch.hypervisor.outcome import RESUME, Outcome, ToMachine, Yield
 from worldswitch.hypervisor.requests import Diagnose, Reset, ResetFlags
 from worldswitch.hypervisor.sie import operands
-from worldswitch.hypervisor.sie.access import read_logical
+from worldswitch.hypervisor.sie.access import read_real, real_to_absolute
 from worldswitch.hypervisor.sie.instructions.privilege import Instructions, fail, require
 from worldswitch.hypervisor.sie.registers import MASK64
 
@@ -65,16 +65,16 @@ def release_pages(vcpu: "SieVcpu") -> Outcome:
     require(not (start | last) & PAGE_SIZE - 1 and start < end <= 1 << 64 and start >= LOWCORE_END)
     prefix = vcpu.prefix
     for page in range(start, min(end, vcpu.vm.memory.size), PAGE_SIZE):
-        if not prefix <= page < prefix + LOWCORE_END:
-            vcpu.vm.gmap.discard(page)
+        vcpu.vm.gmap.discard(real_to_absolute(prefix, page))
     return RESUME
 
 
 def page_fault_handshake(vcpu: "SieVcpu") -> Outcome:
     """Agree on a token for page faults that the host resolves later. Here it never has any."""
     r1, r3 = operands.registers_rs(vcpu)
-    require(not vcpu.gr[r1] & 7)
-    data = read_logical(vcpu, vcpu.gr[r1], r1, HandshakeBlock.block_size)
+    # A protected guest's parameter block is out of reach, and its page faults are the Ultravisor's.
+    require(not vcpu.gr[r1] & 7 and not vcpu.protected)
+    data = read_real(vcpu, vcpu.gr[r1], HandshakeBlock.block_size)
     block = HandshakeBlock(data)
     require(
         block.version == 2 and block.length >= SHORTEST_BLOCK and block.diagnose == REFERENCE_BLOCK
