@@ -242,7 +242,7 @@ def test_vmcb_of_a_wrong_size_ends_with_2(tmp_path: Path, vmcb: Path, data: byte
         assert "4096" in text and "Traceback" not in text
 
 
-@pytest.mark.parametrize("path", ["/nonexistent", "/", "a\0b"])
+@pytest.mark.parametrize("path", ["/nonexistent", "/"])
 def test_vmcb_that_cannot_be_read_ends_with_2(vmcb: Path, path: str) -> None:
     for arguments in (("check", "vmcb", path), ("diff", "vmcb", vmcb, path)):
         status, text = run(*arguments)
