@@ -87,7 +87,7 @@ def rows(quick: bool) -> list[Row]:
         "CPU seconds",
         Budget(1.5, TCG, "1.5 times TCG"),
         {},
-        corrected=False,  # a boot takes seconds, over which a calibration before and after says little
+        corrected=False,  # over seconds, calibrations before and after say little
         repeat=1 if quick else None,
     )
     found = images()

@@ -93,7 +93,7 @@ def print_report(outcomes: Iterable[Outcome], file: TextIO) -> None:
         for side, why in outcome.missing.items():
             console.print(f"{outcome.row.section}, {side}: {why}", soft_wrap=True, markup=False)
     console.print(
-        "Figures are medians, corrected to the fastest speed that the calibration loop saw in this "
+        "Figures are medians; short ones are corrected to the fastest calibration of this "
         "run; the spread is the widest difference of samples.",
         soft_wrap=True,
     )
