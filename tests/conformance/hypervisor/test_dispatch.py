@@ -198,3 +198,39 @@ def test_exception_of_handled_instruction_and_its_fetch_event_are_one_interrupti
     guest = HypervisorGuest(PER_PROGRAM.replace("TRACED", "stap 0x801(%r0)"))
     guest.finish()
     assert guest.code == PER | ProgramCode.SPECIFICATION
+
+
+@covers("dispatch/per-handled")
+def test_load_psw_that_is_handled_has_its_own_fetch_event() -> None:
+    text = PER_PROGRAM.replace("TRACED", "lpswe 0(%r2)").replace("larl", "larl %r2, next\n larl", 1)
+    guest = HypervisorGuest(text + "\n.align 8\n next: .quad 0x180000000, over")
+    guest.vm.inject(MachineCheck(0x0004_0000_0000_0000, 0x0100_0000))
+    guest.finish()
+    assert guest.counted("instruction_lpswe") == 2
+    assert guest.code == PER
+    assert guest.load(0x98) == guest.labels["traced"]
+    assert guest.load(0x158) == guest.labels["over"]
+
+
+@covers("dispatch/per-handled", "dispatch/key-operation")
+def test_key_instruction_that_turns_keys_on_has_one_fetch_event() -> None:
+    text = PER_PROGRAM.replace("TRACED", "iske %r2, %r3")
+    guest = HypervisorGuest(text.replace("caught:", "caught: lpswe 0x150(%r0)\n unused:"))
+    guest.finish()
+    assert guest.counted("skey_enabled") == 1
+    assert guest.counted("inject_program") == 0  # the facility presents the only one by itself
+    assert guest.load(0x8C, 2) == 4
+    assert guest.load(0x98) == guest.labels["traced"]
+
+
+@covers("dispatch/per-handled")
+@pytest.mark.parametrize(
+    ("instruction", "code"),
+    [("sthyi %r2, %r4", PER), (".long 0xb2ff0000", PER | ProgramCode.OPERATION)],
+)
+def test_operation_exception_interception_has_its_fetch_event(instruction: str, code: int) -> None:
+    text = PER_PROGRAM.replace("TRACED", instruction)
+    guest = HypervisorGuest(text.replace("larl", "lghi %r2, 1\n larl", 1))
+    guest.finish()
+    assert guest.code == code
+    assert guest.load(0x98) == guest.labels["traced"]

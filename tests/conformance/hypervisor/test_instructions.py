@@ -151,6 +151,8 @@ def test_load_psw_extended_of_invalid_psw_is_specification_exception_behind_it()
     intercept_load_psw(guest)
     assert guest.trap() == P.SPECIFICATION
     assert guest.load(0x158) == 0x8000_0001
+    assert guest.load(0x8C, 2) == 0  # the instruction length of an early exception
+    assert guest.load(0x110) == PROGRAM + 6  # the breaking event is the LPSWE
 
 
 CONTROLS = """

@@ -135,6 +135,9 @@ INTERCEPTIONS.seal(exit_unknown)
 
 def dispatch(vcpu: "SieVcpu", reason: IntEnum) -> Outcome:
     """The outcome of an exit, PER events of completed instructions included."""
+    fetched = None
+    if reason in PER_AFTER and vcpu.sd.icptstatus & IcptStatus.PER_IFETCH:
+        fetched = per.fetched_address(vcpu)  # before a handler changes the PSW
     try:
         outcome = _handled(vcpu, reason)
     except GuestException as exception:
@@ -143,8 +146,8 @@ def dispatch(vcpu: "SieVcpu", reason: IntEnum) -> Outcome:
         outcome = Stopped(f"guest CPU {vcpu.address} cannot go on: {error}")
     except (SecureStorageAccess, UltravisorError) as error:
         outcome = Stopped(f"guest CPU {vcpu.address} cannot go on: {error}")
-    if reason in PER_AFTER and vcpu.sd.icptstatus & IcptStatus.PER_IFETCH:
-        _instruction_fetch(vcpu, outcome)
+    if fetched is not None:
+        _instruction_fetch(vcpu, outcome, fetched)
     return vcpu.debug_end(outcome)
 
 
@@ -157,7 +160,7 @@ def _handled(vcpu: "SieVcpu", reason: IntEnum) -> Outcome:
     return INTERCEPTIONS[vcpu.sd.icptcode if vcpu.vm.hooks else reason](vcpu)
 
 
-def _instruction_fetch(vcpu: "SieVcpu", outcome: Outcome) -> None:
+def _instruction_fetch(vcpu: "SieVcpu", outcome: Outcome, address: int) -> None:
     """Make the PER event of the fetch pending, also if the machine is to complete the instruction.
 
     An instruction that is executed again has its event then, and one that cannot be has none.
@@ -167,6 +170,6 @@ def _instruction_fetch(vcpu: "SieVcpu", outcome: Outcome) -> None:
             pass
         case Resume() | Stopped():
             return
-    event = per.instruction_fetch_event(vcpu)
+    event = per.instruction_fetch_event(vcpu, address)
     if event is not None:
         vcpu.inject(event)

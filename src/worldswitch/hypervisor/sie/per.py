@@ -29,13 +29,17 @@ def in_range(vcpu: "SieVcpu", address: int) -> bool:
     return address >= first or address <= last
 
 
-def instruction_fetch_event(vcpu: "SieVcpu") -> ProgramEvent | None:
+def fetched_address(vcpu: "SieVcpu") -> int:
+    """The address of the intercepted instruction, or of its EXECUTE: the PSW points behind it."""
+    return effective(vcpu, (vcpu.sd.gpsw_addr - vcpu.instruction_length()) & MASK64)
+
+
+def instruction_fetch_event(vcpu: "SieVcpu", address: int) -> ProgramEvent | None:
     """The PER event of an instruction that the hypervisor completed, if the guest is to take it.
 
-    The interception has said that the fetch was an event; the PSW points behind the instruction.
+    The interception has said that the fetch of the instruction at `address` was an event.
     """
     sd = vcpu.sd
-    address = effective(vcpu, (sd.gpsw_addr - vcpu.instruction_length()) & MASK64)
     event = ProgramEvent(PER, per_code=int(PerCode.INSTRUCTION_FETCH), per_address=address)
     if vcpu.debug is None:
         return event

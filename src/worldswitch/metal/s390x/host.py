@@ -84,6 +84,8 @@ class Host:
         self.time_slice = TIME_SLICE
         self._compiled: CompiledHandler | None = None
         self._secure = SecureEntry(ultravisor_of(processor.complex), processor)
+        processors = processor.complex.processors
+        self._others = [other for other in processors if other is not processor]
         raw = processor.raw
         raw.running = 1
         raw.sie_native = 0
@@ -136,6 +138,8 @@ class Host:
         Raises ValueError for an address that SIE refuses with a specification or addressing
         exception.
         """
+        if self._others:
+            self.processor.tod = self.stck()
         self._request[0] = self._ram + state_description
         result = _RESULTS.get(self._enter())
         return self._sie_checked(state_description) if result is None else result
@@ -196,8 +200,13 @@ class Host:
         return self.processor.raw.cpu_id
 
     def stck(self) -> int:
-        """The host's TOD clock (64 bits)."""
-        return self.processor.tod
+        """The host's TOD clock (64 bits).
+
+        The processors of a complex execute in turn and their clocks run together: it is as late as
+        the latest of them.
+        """
+        now = self.processor.tod
+        return max(now, *(other.tod for other in self._others)) if self._others else now
 
     def ptlb(self) -> None:
         """Purge this processor's TLB of all entries, guests' included."""

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from worldswitch.arch.s390x.psw import early_error, from_short
-from worldswitch.hypervisor.outcome import RESUME, Outcome
+from worldswitch.arch.s390x.psw import from_short
+from worldswitch.hypervisor.outcome import Outcome
 from worldswitch.hypervisor.sie import operands
 from worldswitch.hypervisor.sie.access import read_logical
-from worldswitch.hypervisor.sie.instructions.privilege import Instructions, require
+from worldswitch.hypervisor.sie.instructions.privilege import Instructions, load_psw, require
 
 if TYPE_CHECKING:
     from worldswitch.hypervisor.sie.vcpu import SieVcpu
@@ -23,6 +23,4 @@ def lpsw(vcpu: "SieVcpu") -> Outcome:
     loaded = from_short(word)
     require(loaded is not None)
     assert loaded is not None
-    vcpu.psw = loaded
-    require(early_error(*loaded) is None)
-    return RESUME
+    return load_psw(vcpu, *loaded)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.lowcore import Lowcore
 from worldswitch.arch.s390x.program import ProgramCode
-from worldswitch.arch.s390x.psw import early_error
 from worldswitch.arch.s390x.stsi import RESERVED_R0, RESERVED_R1, Level
 from worldswitch.hypervisor.outcome import RESUME, Outcome, Resume, ToMachine
 from worldswitch.hypervisor.requests import ServiceCall, StoreSystemInformation
@@ -20,7 +19,7 @@ from worldswitch.hypervisor.sie.access import (
     write_real,
 )
 from worldswitch.hypervisor.sie.dat import Access
-from worldswitch.hypervisor.sie.instructions.privilege import Instructions, require
+from worldswitch.hypervisor.sie.instructions.privilege import Instructions, load_psw, require
 from worldswitch.hypervisor.sie.sthyi import sthyi as store_hypervisor_information
 
 if TYPE_CHECKING:
@@ -265,6 +264,4 @@ def lpswe(vcpu: "SieVcpu") -> Outcome:
     require(not address & 7)
     data = read_logical(vcpu, address, register, 16)
     mask, target = int.from_bytes(data[:8], "big"), int.from_bytes(data[8:], "big")
-    vcpu.psw = mask, target
-    require(early_error(mask, target) is None)
-    return RESUME
+    return load_psw(vcpu, mask, target)

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from worldswitch.arch.s390x.program import ProgramCode
+from worldswitch.arch.s390x.psw import early_error
 from worldswitch.hypervisor.exits import OpcodeTable
-from worldswitch.hypervisor.outcome import Inject, Outcome
+from worldswitch.hypervisor.outcome import RESUME, Inject, Outcome
 from worldswitch.hypervisor.sie.events import GuestException, ProgramEvent, program
+from worldswitch.hypervisor.sie.per import fetched_address
 
 if TYPE_CHECKING:
     from worldswitch.hypervisor.sie.vcpu import SieVcpu
@@ -48,6 +50,19 @@ class Instructions:
 def fail(code: ProgramCode) -> GuestException:
     """The exception to raise for a program interruption without parameters."""
     return GuestException(ProgramEvent(int(code)))
+
+
+def load_psw(vcpu: "SieVcpu", mask: int, address: int) -> Outcome:
+    """The end of an instruction that loads the PSW: one that is not valid is loaded all the same.
+
+    Its specification exception has an instruction length of 0. ref: PoP 6 Early Exception
+    Recognition
+    """
+    vcpu.sd.gbea = fetched_address(vcpu)
+    vcpu.psw = mask, address
+    if early_error(mask, address) is not None:
+        raise GuestException(ProgramEvent(int(ProgramCode.SPECIFICATION), length=0))
+    return RESUME
 
 
 def require(condition: object, code: ProgramCode = ProgramCode.SPECIFICATION) -> None:

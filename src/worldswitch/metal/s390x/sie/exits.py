@@ -29,6 +29,7 @@ from worldswitch.metal.s390x.sie.block import (
     ICPT_INST,
     ICPT_INSTPROGI,
     ICPT_IOINST,
+    ICPT_KSS,
     ICPT_NONE,
     ICPT_VALIDITY,
     ICTL,
@@ -37,7 +38,7 @@ from worldswitch.metal.s390x.sie.block import (
     sd_u32,
     set_sd_u64,
 )
-from worldswitch.metal.s390x.sie.program import PER_EVENT, note_program
+from worldswitch.metal.s390x.sie.program import PER_EVENT, PER_FETCH, STATUS_PER_FETCH, note_program
 from worldswitch.metal.s390x.sie.secure import store_secure
 from worldswitch.metal.s390x.state import Cpu, Record
 from worldswitch.metal.s390x.timers import tod_now
@@ -62,9 +63,6 @@ SVC_FIRST = int(Svcc.FIRST)
 SVC_SECOND = int(Svcc.SECOND)
 SVC_THIRD = int(Svcc.THIRD)
 STATUS_EXECUTE = int(IcptStatus.EXECUTE)
-STATUS_PER_FETCH = int(IcptStatus.PER_IFETCH)
-PER_FETCH = 0x40
-"""Instruction-fetching event in a PER code."""
 SIE_LENGTH = 4
 TPI = 0xB236
 VALIDITY_PREFIX = 0x37
@@ -80,7 +78,7 @@ def note_instruction(cpu: Cpu, rec: Record, code: u64) -> None:
     cpu.sie_status = 0
     if rec.flags & RECORD_EXECUTED != 0:
         cpu.sie_status = STATUS_EXECUTE | ((rec.ilen & 6) << 4)
-    if cpu.per_code & PER_FETCH != 0:
+    if cpu.per_code & PER_FETCH != 0 and code != ICPT_KSS:  # after which it is executed again
         cpu.sie_status = cpu.sie_status | STATUS_PER_FETCH
 
 

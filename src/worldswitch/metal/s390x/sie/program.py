@@ -4,7 +4,7 @@ ref: XA-IE Program Interruptions; SIE ictl.
 """
 
 from worldswitch.arch.s390x.lowcore import Lowcore
-from worldswitch.arch.s390x.program import ProgramCode
+from worldswitch.arch.s390x.program import PerCode, ProgramCode
 from worldswitch.arch.s390x.sie_controls import IcptStatus
 from worldswitch.engine import (
     Leave,
@@ -60,6 +60,8 @@ SPECIFICATION = int(ProgramCode.SPECIFICATION)
 TRANSLATION_SPECIFICATION = int(ProgramCode.TRANSLATION_SPECIFICATION)
 PER_EVENT = int(ProgramCode.PER_EVENT)
 STATUS_EXECUTE = int(IcptStatus.EXECUTE)
+STATUS_PER_FETCH = int(IcptStatus.PER_IFETCH)
+PER_FETCH = int(PerCode.INSTRUCTION_FETCH)
 
 
 @typed(inline=False)
@@ -111,6 +113,8 @@ def intercept_program(cpu: Cpu, code: u64, ilc: u64, address: u64, text: u64) ->
         cpu.sie_status = 0
         if u64(text_size(text)) != ilc:
             cpu.sie_status = STATUS_EXECUTE | (u8(ilc & 6) << 4)
+        if cpu.per_code & PER_FETCH != 0:
+            cpu.sie_status = cpu.sie_status | STATUS_PER_FETCH
     elif is_intercepted(cpu, code):
         note_program(cpu, code, ilc)
         cpu.sie_intercept = ICPT_PROGI
