@@ -303,5 +303,8 @@ def purge_all_cpus(cpu: Cpu) -> None:
     """Drop every TLB entry of every processor. ref: PoP 10 INVALIDATE DAT TABLE ENTRY."""
     n: u64 = 0
     while n < cpu.cpu_count:
-        purge_all(Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu))
+        other = Cpu.at(AddressPointer.at(cpu.machine_cpus + n * 8).cpu)
+        purge_all(other)
+        if cpu.in_sie == 0:
+            purge_host_frames(other)  # which may be in SIE at this moment
         n += 1
