@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.conformance.hypervisor.paths import covers
-from tests.guests.hypervisor_guest import MEGABYTE, PSW_64, HypervisorGuest, plant
+from tests.guests.hypervisor_guest import MEGABYTE, PROGRAM, PSW_64, HypervisorGuest, plant
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.sie_controls import Icpt, Ictl
 from worldswitch.hypervisor.outcome import Preempted
@@ -25,6 +25,17 @@ def test_released_pages_read_as_zeros_but_the_prefix_area_stays() -> None:
         guest.store(page + 8, 5)
     guest.finish()
     assert [guest.load(page + 8) for page in (0x8000, 0xA200, 0xC000)] == [0, 5, 5]
+
+
+@covers("diagnose/release")
+def test_released_pages_are_named_by_real_addresses() -> None:
+    guest = HypervisorGuest("llilf %r2, 0xa000\n diag %r2, %r2, 0x10" + DONE)
+    guest.vm.memory.write(0xA000, guest.vm.memory.read(0, 0x2000))
+    guest.cpu.set_prefix(0xA000)
+    for page in (0, 0xA000):
+        guest.store(page + 0xC00, 5)
+    guest.finish()
+    assert [guest.load(page + 0xC00) for page in (0, 0xA000)] == [0, 5]
 
 
 @covers("diagnose/release-checks")
@@ -79,6 +90,23 @@ HANDSHAKE = """
 @covers("diagnose/handshake")
 def test_page_fault_handshake_is_made_once_and_cancelled_once() -> None:
     guest = HypervisorGuest(HANDSHAKE)
+    guest.finish()
+    assert [guest.cpu.gr[n] for n in (6, 7, 8, 4)] == [0, 8, 0, 4]
+
+
+@covers("diagnose/handshake")
+def test_parameters_of_the_page_fault_handshake_are_at_a_real_address() -> None:
+    begin = """
+        lghi %r1, 5
+        sar %a2, %r1
+        larl %r1, new
+        lctlg %c1, %c1, 16(%r1)
+        lpswe 0(%r1)
+        .align 8
+        new: .quad 0x0400400180000000, there, 0x20
+        there:
+    """
+    guest = HypervisorGuest(begin + HANDSHAKE)  # access register 2 designates no address space
     guest.finish()
     assert [guest.cpu.gr[n] for n in (6, 7, 8, 4)] == [0, 8, 0, 4]
 
@@ -207,11 +235,19 @@ def test_conditional_key_setting_tells_whether_it_was_set() -> None:
 
 @covers("b2/keys-multiple")
 def test_multiple_block_key_setting_goes_to_the_megabytes_end() -> None:
-    guest = keys("llilf %r3, 0x1f8000\n lghi %r2, 0x50\n sske %r2, %r3, 1")
+    guest = keys("llilf %r3, 0x1f8123\n lghi %r2, 0x50\n sske %r2, %r3, 1")
     guest.finish()
-    assert guest.cpu.gr[3] == 2 * MEGABYTE
+    assert guest.cpu.gr[3] == 2 * MEGABYTE + 0x123
     assert [guest.vm.memory.get_key(a) & 0xF0 for a in (0x1F_8000, 0x1F_F000)] == [0x50, 0x50]
     assert guest.vm.memory.get_key(0x1F_7000) & 0xF0 == 0
+
+
+@covers("b2/keys-multiple", "operands/address-mode")
+def test_multiple_block_key_setting_in_31_bit_mode_keeps_the_registers_left_half() -> None:
+    guest = keys("llilf %r3, 0x1f8123\n iihf %r3, 0xabcd\n lghi %r2, 0x50\n sske %r2, %r3, 1")
+    guest.cpu.psw = 0x8000_0000, PROGRAM
+    guest.finish()
+    assert guest.cpu.gr[3] == 0xABCD_0020_0123
 
 
 # PFMF and TPROT, which the facility interprets: as interceptions they are planted.

@@ -8,6 +8,7 @@ from tests.guests.protected_guest import HEADER, IMAGE, LOADER, PARAMETERS, Prot
 from worldswitch.arch.s390x.diag import Diag308Response
 from worldswitch.arch.s390x.sie_controls import Icpt
 from worldswitch.arch.s390x.uv import UvCommand, UvReturn
+from worldswitch.hypervisor.outcome import Preempted, Stopped
 from worldswitch.hypervisor.requests import (
     CpuStopped,
     Diagnose,
@@ -104,6 +105,8 @@ def test_prefix_page_that_cannot_be_made_secure_is_warned_of() -> None:
 
     guest.vm.on_exit(Icpt.PV_PREF)(refuse)
     guest.vm.on_exit(Icpt.PV_PREF)(allow)
+    # The guest cannot execute anything: the slice is over, lest nothing ever ends it.
+    assert guest.backend.run(guest.cpu, guest.machine.host) == Preempted()
     assert guest.request() == END
     assert any("CONVERT_TO_SECURE" in warning for warning in guest.vm.warnings)
     assert memory.size
@@ -157,6 +160,7 @@ def test_page_that_cannot_be_unpinned_is_tried_again() -> None:
             guest.vm.protected.handle += 1 if len(tries) == 1 else -1
 
     guest.vm.on_exit(Icpt.PV_NOTIFY)(fail_once)
+    assert guest.backend.run(guest.cpu, guest.machine.host) == Preempted()
     assert guest.request() == END
     assert len(tries) == 2
     assert guest.counted("unpin_failed") == 1
@@ -276,6 +280,40 @@ def test_protected_mode_without_an_extended_system_control_area_is_refused() -> 
     guest.vm.sca.extended = False
     guest.finish()
     assert guest.cpu.gr[3] == Diag308Response.INVALID_FOR_PROTECTED
+
+
+@covers("protected/error")
+def test_page_that_was_tampered_with_ends_the_guest_with_a_diagnosis() -> None:
+    text = f"llilf %r1, {SCCB}\n lg %r2, 0(%r1)\n diag %r0, %r0, 0xffe\n lg %r2, 0(%r1)" + DONE
+    guest = ProtectedGuest(text)
+    assert guest.request() == Diagnose(0xFFE, 0, 0)
+    guest.vm.export_page(SCCB)
+    guest.store(SCCB, 0xBAD)
+    end = guest.run()
+    assert isinstance(end, Stopped)
+    assert "CONVERT_TO_SECURE" in end.diagnosis
+
+
+@covers("protected/stop-and-start", "sigp/set-prefix", "sigp/restart")
+def test_protected_cpu_restarts_in_the_prefix_area_that_it_was_given() -> None:
+    text = """
+        lghi %r4, 1
+        llilf %r3, 0x20000
+        larl %r1, new
+        mvc 0x1a0(16,%r3), 0(%r1)
+        sigp %r2, %r4, 13(%r0)
+        sigp %r2, %r4, 6(%r0)
+        diag %r0, %r0, 0xfff
+        there: stpx 0x800(%r0)
+        lg %r3, 0x800(%r0)
+        diag %r3, %r3, 0xffe
+        .align 8
+        new: .quad 0x180000000, there
+    """
+    guest = ProtectedGuest(text, cpus=2)
+    assert guest.request() == END
+    assert guest.request(1) == Diagnose(0xFFE, 3, 3)
+    assert guest.vm.vcpus[1].gr[3] == 0x2_0000 << 32
 
 
 @covers("protected/error")

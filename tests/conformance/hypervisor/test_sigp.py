@@ -173,6 +173,26 @@ def test_set_prefix_of_stopped_cpu(
     assert other.prefix == (0x1_0000 if expected[0] == 0 else 0)
 
 
+@covers("sigp/set-prefix", "sigp/restart")
+def test_restart_after_set_prefix_loads_the_psw_of_the_new_prefix_area() -> None:
+    text = """
+        lghi %r4, 1
+        llilf %r3, 0x10000
+        larl %r1, new
+        mvc 0x1a0(16,%r3), 0(%r1)
+        sigp %r2, %r4, 13
+        sigp %r2, %r4, 6
+        diag %r0, %r0, 0xfff
+        there: diag %r0, %r0, 0xfff
+        .align 8
+        new: .quad 0x180000000, there
+    """
+    guest = HypervisorGuest(text, cpus=2)
+    guest.finish(0)
+    guest.finish(1)
+    assert guest.vm.vcpus[1].psw[1] == guest.labels["there"] + 4
+
+
 @covers("sigp/store-status")
 @pytest.mark.parametrize(
     ("running", "parameter", "expected"),

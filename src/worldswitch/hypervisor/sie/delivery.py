@@ -298,7 +298,8 @@ def deliver_restart(vcpu: "SieVcpu") -> None:
         lowcore.swap_psw(vcpu, "restart")
 
 
-def _deliver_set_prefix(vcpu: "SieVcpu") -> None:
+def deliver_set_prefix(vcpu: "SieVcpu") -> None:
+    """Carry out the SIGP order SET PREFIX."""
     vcpu.statistics.count("deliver_prefix_signal")
     vcpu.local.clear(Irq.SET_PREFIX)
     vcpu.set_prefix(vcpu.local.prefix)
@@ -318,5 +319,5 @@ _DELIVER: dict[int, Callable[["SieVcpu"], None]] = {
     Irq.CP_SERVICE: _deliver_cp_service,
     **{io_irq(n): _deliver_io for n in range(8)},
     Irq.RESTART: deliver_restart,
-    Irq.SET_PREFIX: _deliver_set_prefix,
+    Irq.SET_PREFIX: deliver_set_prefix,
 }

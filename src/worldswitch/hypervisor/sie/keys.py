@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from worldswitch.arch.s390x.program import ProgramCode
+from worldswitch.arch.s390x.psw import PswMask
 from worldswitch.arch.s390x.sie_controls import CpuStat, Ictl
 from worldswitch.arch.s390x.translation import StorageKey
 from worldswitch.hypervisor.sie.access import effective, real_to_absolute
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from worldswitch.hypervisor.sie.vcpu import SieVcpu
 
 ALL_BITS = 0xFE
+FRAME_OFFSET = 0xFFF
+HIGH_WORD = 0xFFFF_FFFF_0000_0000
 REFERENCE_AND_CHANGE = StorageKey.REFERENCE | StorageKey.CHANGE
 _KEY_INSTRUCTIONS = Ictl.ISKE | Ictl.SSKE | Ictl.RRBE
 
@@ -38,6 +41,16 @@ def frame_of(vcpu: "SieVcpu", address: int) -> int:
     if not vcpu.vm.memory.has(absolute):
         raise GuestException(program(ProgramCode.ADDRESSING))
     return absolute
+
+
+def advance_frames(vcpu: "SieVcpu", number: int, end: int) -> None:
+    """Put the address behind the last frame into a register, as wide as the addressing mode.
+
+    Bits 52-63 stay. ref: PoP 10 SET STORAGE KEY EXTENDED
+    """
+    wide = bool(vcpu.sd.gpsw_mask & PswMask.EA)
+    keep = FRAME_OFFSET if wide else HIGH_WORD | FRAME_OFFSET
+    vcpu.gr[number] = vcpu.gr[number] & keep | effective(vcpu, end) & ~FRAME_OFFSET
 
 
 def set_key(vcpu: "SieVcpu", absolute: int, key: int, no_reference: bool, no_change: bool) -> int:

@@ -11,7 +11,7 @@ from worldswitch.arch.s390x.uv import (
     Share,
     UvCommand,
 )
-from worldswitch.hypervisor.outcome import RESUME, Outcome, Stopped, ToMachine
+from worldswitch.hypervisor.outcome import RESUME, Outcome, Stopped, ToMachine, Yield
 from worldswitch.hypervisor.requests import UnknownInstruction
 from worldswitch.hypervisor.sie.instructions import groups
 from worldswitch.hypervisor.sie.ultravisor import UltravisorError, call
@@ -64,7 +64,7 @@ def _service_call(vcpu: "SieVcpu") -> Outcome:
 def _ultravisor_call(vcpu: "SieVcpu") -> Outcome:
     """The guest unshared a page: unpin it and make it secure again.
 
-    If that cannot be done yet, the guest exits for the same call again.
+    If that cannot be done yet, the guest exits for the same call again, in its next slice.
     """
     configuration = vcpu.vm.protected
     storage = vcpu.host.storage
@@ -88,11 +88,16 @@ def _ultravisor_call(vcpu: "SieVcpu") -> Outcome:
         vcpu.statistics.count("unpin_failed")
         if vcpu.vm.sink is not None:
             vcpu.trace("unpin failed", rc=error.rc)
+        return Yield()
     return RESUME
 
 
 def exit_prefix(vcpu: "SieVcpu") -> Outcome:
-    """The prefix area is not secure: give both its pages to the guest."""
+    """The prefix area is not secure: give both its pages to the guest.
+
+    Where that cannot be done, it is tried again in the CPU's next slice: the guest executes
+    nothing, so nothing else would end this one.
+    """
     configuration = vcpu.vm.protected
     if configuration is None:
         return Stopped("a prefix interception of a guest that is not protected")
@@ -101,6 +106,7 @@ def exit_prefix(vcpu: "SieVcpu") -> Outcome:
             configuration.make_secure(vcpu.prefix + offset)
     except UltravisorError as error:
         vcpu.vm.warn(str(error))
+        return Yield()
     return RESUME
 
 

@@ -11,6 +11,7 @@ from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
 from worldswitch.hypervisor.outcome import RESUME, Inject, Outcome, ToMachine
 from worldswitch.hypervisor.requests import Intercepted, SignalProcessor
 from worldswitch.hypervisor.sie import operands
+from worldswitch.hypervisor.sie.delivery import deliver_set_prefix
 from worldswitch.hypervisor.sie.events import (
     BusyError,
     EmergencySignal,
@@ -206,7 +207,9 @@ def _set_prefix(vcpu: "SieVcpu", target: "SieVcpu", parameter: int) -> Result:
         return SigpStatus.INVALID_PARAMETER
     if not target.stopped:
         return SigpStatus.INCORRECT_STATE
+    # At once: an order that follows, such as RESTART, finds the new prefix area.
     target.inject(SetPrefix(address))
+    deliver_set_prefix(target)
     return Code(ACCEPTED)
 
 

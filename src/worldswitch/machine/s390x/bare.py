@@ -8,6 +8,7 @@ from worldswitch.engine.build import Progress
 from worldswitch.machine.s390x import ipl, services
 from worldswitch.machine.s390x.board import PSW_64, PSW_DAT, STATUS_CRASHED, Board, Result
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
+from worldswitch.machine.s390x.watchdog import END_OF_TIME
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.pending import PENDING_SERVICE_SIGNAL
 from worldswitch.metal.s390x.processor import FAR, TOD_PER_INSTRUCTION, Complex, Processor
@@ -107,7 +108,9 @@ class S390Machine(Board):
             processor.tod = self._time
         waits = [p.until_timer() for p in self.processors if p.raw.running]
         nearest = min(waits, default=FAR)
-        return None if nearest >= FAR else self._time + (nearest + 1) * TOD_PER_INSTRUCTION
+        if nearest >= FAR:
+            return None
+        return min(self._time + (nearest + 1) * TOD_PER_INSTRUCTION, END_OF_TIME)
 
     def turn(self, cpu: int, size: int) -> None:
         processor = self.processors[cpu]

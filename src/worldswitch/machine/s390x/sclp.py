@@ -10,6 +10,7 @@ HEADER = 8
 MDB_TEXT = 4
 """Object type of a line of text in a message data block."""
 MASKS_OFFSET = 12
+QUIESCE_LENGTH = 10
 CODEPAGE = "cp037"
 
 
@@ -124,8 +125,8 @@ class Sclp:
             return SclpResponse.INSUFFICIENT_SCCB_LENGTH
         megabytes = self.memory.size >> 20
         size = 1
-        while megabytes // size > 0xFFFF or megabytes % size:
-            size *= 2
+        while megabytes // size > 0xFFFF:
+            size *= 2  # what does not fill the last increment is not reported
         block[8:10] = (megabytes // size).to_bytes(2, "big")
         block[10] = size
         block[16:18] = self.cpus.to_bytes(2, "big")
@@ -200,8 +201,10 @@ class Sclp:
 
     def _read_event_data(self, block: bytearray) -> int:
         if self.quiesce and self.receive_mask & event_mask(EventType.SIGNAL_QUIESCE):
+            if len(block) < HEADER + QUIESCE_LENGTH:
+                return SclpResponse.INSUFFICIENT_SCCB_LENGTH
             self.quiesce = False
-            event = (10).to_bytes(2, "big") + bytes([EventType.SIGNAL_QUIESCE, 0, 0, 0])
+            event = QUIESCE_LENGTH.to_bytes(2, "big") + bytes([EventType.SIGNAL_QUIESCE, 0, 0, 0])
             event += (0).to_bytes(4, "big")
         elif self.input and self.receive_mask & event_mask(EventType.ASCII_CONSOLE):
             room = len(block) - HEADER - 7

@@ -7,6 +7,8 @@ from enum import IntEnum
 
 from worldswitch.machine.s390x.clock import TOD_PER_SECOND
 
+END_OF_TIME = (1 << 64) - 1
+"""Beyond it the TOD clock starts anew."""
 SHORTEST = 15
 """Seconds that the guest has to ask for at least."""
 
@@ -40,7 +42,7 @@ class Watchdog:
             return True
         if seconds < SHORTEST:
             return False
-        self.expires = now + seconds * TOD_PER_SECOND
+        self.expires = min(now + seconds * TOD_PER_SECOND, END_OF_TIME)
         return True
 
     def due(self, now: int) -> bool:

@@ -42,6 +42,11 @@ def test_watchdog_that_is_not_tended_ends_the_run(hypervisor: Hypervisor) -> Non
 
 
 @pytest.mark.parametrize("hypervisor", ["none", "sie"])
+def test_watchdog_beyond_the_clocks_range_does_not_stop_time(hypervisor: Hypervisor) -> None:
+    assert run(hypervisor, function=0, seconds=-1, then=WAIT)[1].status == STATUS_CRASHED
+
+
+@pytest.mark.parametrize("hypervisor", ["none", "sie"])
 @pytest.mark.parametrize(
     ("function", "seconds", "psw"),
     [(0, 15, 0x600D), (0, 14, 0x2006), (1, 20, 0x2006), (3, 20, 0x2006)],

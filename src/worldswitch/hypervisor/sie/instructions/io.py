@@ -82,6 +82,7 @@ def tpi(vcpu: "SieVcpu") -> Outcome:
         vcpu.set_cc(NOT_OPERATIONAL)
         return RESUME
     address, register = operands.storage(vcpu)
+    address = effective(vcpu, address)
     require(not address & 3)
     event = vcpu.vm.floating.take_io(vcpu.sd.gcr6 >> 24 & 0xFF)
     if event is None:

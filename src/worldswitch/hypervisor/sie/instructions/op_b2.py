@@ -191,7 +191,7 @@ def sske(vcpu: "SieVcpu") -> Outcome:
     if reference or change:
         _finish_conditional(vcpu, r1, result, bool(m3 & SSKE_MB))
     if m3 & SSKE_MB:
-        vcpu.gr[r2] = end
+        keys.advance_frames(vcpu, r2, end)
     return RESUME
 
 

@@ -93,7 +93,7 @@ def pfmf(vcpu: "SieVcpu") -> Outcome:
             keys.enable(vcpu)
             keys.set_key(vcpu, frame, function & PFMF_KEY, reference, change)
     if function & PFMF_FSC:
-        _advance_register(vcpu, r2, end)
+        keys.advance_frames(vcpu, r2, end)
     return RESUME
 
 
@@ -107,11 +107,3 @@ def _frames(vcpu: "SieVcpu", size_code: int, start: int) -> tuple[int, int]:
     wide = vcpu.sd.gpsw_mask & (PswMask.EA | PswMask.BA)
     require(size_code == FRAME_2G and vcpu.vm.has(Facility.EDAT_2) and wide)
     return start, (start & -REGION3_SIZE) + REGION3_SIZE
-
-
-def _advance_register(vcpu: "SieVcpu", number: int, value: int) -> None:
-    """Put the next frame's address into a register, as wide as the addressing mode."""
-    if vcpu.sd.gpsw_mask & PswMask.EA:
-        vcpu.gr[number] = value
-    else:
-        vcpu.gr[number] = vcpu.gr[number] & HIGH | effective(vcpu, value) & LOW_WORD
