@@ -115,6 +115,7 @@ BEYOND: dict[str, str] = {
     "operands/low-address-protection": "stores of handlers into the lowcore",
     "operands/key": "stores of handlers against the key",
     "operands/address-mode": "24- and 31-bit addresses",
+    "operands/access-register": "spaces that access registers designate",
     "01/sckpf": "SCKPF",
     "01/ptff": "PTFF",
     "82/loaded": "LPSW",

@@ -38,6 +38,22 @@ def test_released_pages_are_named_by_real_addresses() -> None:
     assert [guest.load(page + 0xC00) for page in (0, 0xA000)] == [0, 5]
 
 
+@covers("diagnose/release")
+def test_release_of_all_storage_purges_once_and_spares_the_lowcore() -> None:
+    guest = HypervisorGuest(
+        "llilf %r2, 0x100000\n llilf %r4, 0x7ffff000\n diag %r2, %r4, 0x10" + DONE,
+        memory=4 * MEGABYTE,
+    )
+    for address in (0xF_F000, 0x10_0000, 0x3F_F000):
+        guest.store(address, 5)
+    purges: list[int] = []
+    purge = guest.machine.host.ptlb
+    guest.machine.host.ptlb = lambda: (purges.append(1), purge())[1]  # type: ignore[method-assign]
+    guest.finish()
+    assert [guest.load(address) for address in (0xF_F000, 0x10_0000, 0x3F_F000)] == [5, 0, 0]
+    assert len(purges) <= 4  # each segment as it is split, and then all of them
+
+
 @covers("diagnose/release-checks")
 @pytest.mark.parametrize(("first", "last"), [(0x8001, 0x9000), (0x9000, 0x8000), (0x1000, 0x9000)])
 def test_release_of_a_bad_range_is_specification_exception(first: int, last: int) -> None:

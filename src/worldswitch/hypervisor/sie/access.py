@@ -128,7 +128,9 @@ def translate_logical(
                 kind = ProtectionKind.INSTRUCTION_EXECUTION
                 raise exception(vcpu, _C.PROTECTION, address, register, access, kind)
     except TranslationFault as fault:
-        raise exception(vcpu, fault.code, address, register, access) from None
+        # DAT has no protection exceptions: this one is the access list's.
+        kind = ProtectionKind.ACCESS_LIST if fault.code == _C.PROTECTION else 0
+        raise exception(vcpu, fault.code, address, register, access, kind) from None
     absolute = real_to_absolute(vcpu.prefix, real)
     if not vcpu.vm.memory.has(absolute):
         raise GuestException(program(_C.ADDRESSING))

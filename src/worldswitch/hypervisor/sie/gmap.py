@@ -149,12 +149,17 @@ class GuestMap:
                 self._set(page_at, PageEntry.INVALID)
         self._changed()
 
-    def discard(self, guest: int) -> None:
-        """Give a page back: it reads as zeros when it is next used. ref: DIAG release pages."""
-        host = self.host_address(guest)
-        if host is not None:
-            self.unmap(guest, PAGE_SIZE)
-            self.storage.write(host & -PAGE_SIZE, bytes(PAGE_SIZE))
+    def discard(self, guest: int, size: int = PAGE_SIZE) -> None:
+        """Give pages back: they read as zeros when they are next used. ref: DIAG release pages."""
+        guest, end = guest & -PAGE_SIZE, guest + size
+        self.unmap(guest, end - guest)
+        while guest < end:
+            slot = self.slot(guest)
+            part = min(end - guest, SEGMENT_SIZE)
+            if slot is not None:
+                part = min(part, slot.guest + slot.size - guest)
+                self.storage.write(slot.host + guest - slot.guest, bytes(part))
+            guest += part
 
     def _changed(self) -> None:
         self.generation += 1

@@ -58,14 +58,18 @@ def to_machine(vcpu: "SieVcpu") -> Outcome:
 
 
 def release_pages(vcpu: "SieVcpu") -> Outcome:
-    """Give back the pages from R1 to R3, both included; the prefix area stays."""
+    """Give back the pages from R1 to R3, both included, which are real addresses."""
     r1, r3 = operands.registers_rs(vcpu)
     start, last = vcpu.gr[r1], vcpu.gr[r3]
     end = last + PAGE_SIZE
     require(not (start | last) & PAGE_SIZE - 1 and start < end <= 1 << 64 and start >= LOWCORE_END)
     prefix = vcpu.prefix
-    for page in range(start, min(end, vcpu.vm.memory.size), PAGE_SIZE):
+    behind, end = prefix + LOWCORE_END, min(end, vcpu.vm.memory.size)
+    for page in range(max(start, prefix), min(end, behind), PAGE_SIZE):
         vcpu.vm.gmap.discard(real_to_absolute(prefix, page))
+    for first, last in ((start, min(end, prefix)), (max(start, behind), end)):
+        if first < last:
+            vcpu.vm.gmap.discard(first, last - first)
     return RESUME
 
 
