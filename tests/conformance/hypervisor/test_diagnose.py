@@ -192,6 +192,8 @@ def test_unknown_diagnose_is_specification_exception_by_the_machine() -> None:
     guest = HypervisorGuest("diag %r2, %r4, 0x7f8" + DONE)
     request = guest.request()
     assert request == Diagnose(0x7F8, 2, 4)
+    assert guest.counted("instruction_diagnose_other") == 1
+    assert guest.counted("instruction_diagnose_7f8") == 0
     guest.machine.answer(guest.cpu, request)
     assert guest.trap() == P.SPECIFICATION
 

@@ -44,7 +44,8 @@ class HandshakeBlock(ControlBlock):
 def diagnose(vcpu: "SieVcpu") -> Outcome:
     """By the code in bits 48-63 of the address; what is not known here is the machine's."""
     code = operands.storage(vcpu)[0] & CODE
-    vcpu.statistics.count(f"instruction_diagnose_{code:x}")
+    name = f"{code:x}" if code in _CODES else "other"  # so that a guest cannot fill the table
+    vcpu.statistics.count(f"instruction_diagnose_{name}")
     if vcpu.vm.sink is not None:
         vcpu.trace("diagnose", code=code)
     handler = _CODES.get(code)
