@@ -7,8 +7,6 @@ the same table. The time of an exit is from the exit to the next entry, waits in
 from collections import Counter
 from dataclasses import dataclass, field
 
-TOD_PER_MICROSECOND = 4096
-
 
 @dataclass(slots=True)
 class EventTimes:
@@ -121,16 +119,3 @@ def counters(parts: list[Statistics]) -> Counter[str]:
     for part in parts:
         result.update(part.counters)
     return result
-
-
-def formatted(lines: list[Line]) -> list[str]:
-    """The table as text; times in microseconds."""
-    head = f"{'exit':28} {'samples':>10} {'share':>7} {'time':>7}"
-    rows = [head + f" {'min us':>12} {'max us':>12} {'avg us':>12}"]
-    for line in lines:
-        times = (line.shortest, line.longest, line.average)
-        rows.append(
-            f"{line.name:28} {line.samples:10d} {line.sample_share:7.1%} {line.time_share:7.1%}"
-            + "".join(f" {time / TOD_PER_MICROSECOND:12.2f}" for time in times)
-        )
-    return rows

@@ -5,8 +5,10 @@ table.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, TextIO
+
+from worldswitch.hypervisor import statistics
+from worldswitch.hypervisor.statistics import EventTimes, Line, Statistics
 
 TOD_PER_MICROSECOND = 4096
 WIDTH = 100
@@ -32,45 +34,19 @@ class StatisticsLine(Protocol):
     def average(self) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A `StatisticsLine` as `Tally` makes it."""
-
-    name: str
-    samples: int
-    sample_share: float
-    time_share: float
-    shortest: int
-    longest: int
-    average: float
-
-
 class Tally:
-    """Samples by event: for each their number, and the sum and the extremes of their times."""
+    """Samples by event, added up as the hypervisor adds up its exits."""
 
     def __init__(self) -> None:
-        self._events: dict[str, list[int]] = {}
+        self._statistics = Statistics()
 
     def add(self, name: str, time: int) -> None:
         """Count a sample that took `time`."""
-        event = self._events.get(name)
-        if event is None:
-            self._events[name] = [1, time, time, time]
-            return
-        event[0] += 1
-        event[1] += time
-        event[2] = min(event[2], time)
-        event[3] = max(event[3], time)
+        self._statistics.events.setdefault(name, EventTimes()).add(time)
 
     def lines(self) -> list[Line]:
         """The table's lines, the most frequent event first."""
-        samples = sum(event[0] for event in self._events.values()) or 1
-        total = sum(event[1] for event in self._events.values()) or 1
-        lines = [
-            Line(name, count, count / samples, spent / total, low, high, spent / count)
-            for name, (count, spent, low, high) in self._events.items()
-        ]
-        return sorted(lines, key=lambda line: (-line.samples, line.name))
+        return statistics.table([self._statistics])
 
 
 def print_statistics(lines: Sequence[StatisticsLine], title: str, file: TextIO) -> None:
