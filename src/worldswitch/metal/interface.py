@@ -154,3 +154,114 @@ class S390Host(Protocol):
     def uvc(self, control_block: int) -> int:
         """Ultravisor call with the control block at an absolute address; the condition code."""
         ...
+
+
+class X86Host(Protocol):
+    """A physical x86-64 processor as the hypervisor that runs on it, in 64-bit mode, sees it.
+
+    Control registers, segment registers and RIP are not here: the hypervisor's own are the same
+    all the time, and the guest's are in its VMCB.
+    """
+
+    apic_id: int
+    features: frozenset[str]
+    """Feature names of `worldswitch.arch.x86.cpuid`, as far as the processor has them."""
+    time_slice: int
+    """Instructions after which a physical interrupt is due, from each entry into a guest on."""
+    deadline: int
+    """Instruction count of the processor at which one is due, whatever `time_slice` says."""
+
+    @property
+    def storage(self) -> HostStorage: ...
+
+    @property
+    def gr(self) -> Registers:
+        """RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8 to R15, in the order of their numbers.
+
+        VMRUN and #VMEXIT switch RAX and RSP; a guest leaves its own values in all others.
+        """
+        ...
+
+    @property
+    def dr(self) -> Registers:
+        """DR0 to DR7. VMRUN and #VMEXIT switch DR6 and DR7 alone."""
+        ...
+
+    @property
+    def cr2(self) -> int:
+        """The physical CR2, which VMRUN and #VMEXIT switch."""
+        ...
+
+    @property
+    def xcr0(self) -> int:
+        """Extended control register 0, which nothing switches."""
+        ...
+
+    @xcr0.setter
+    def xcr0(self, value: int) -> None: ...
+
+    @property
+    def icount(self) -> int:
+        """Instructions that the processor has executed."""
+        ...
+
+    def cpuid(self, leaf: int, subleaf: int = 0) -> tuple[int, int, int, int]:
+        """EAX, EBX, ECX and EDX."""
+        ...
+
+    def rdmsr(self, msr: int) -> int:
+        """A model-specific register; raises GeneralProtection if there is none."""
+        ...
+
+    def wrmsr(self, msr: int, value: int) -> None:
+        """Write one; raises GeneralProtection where WRMSR would."""
+        ...
+
+    def rdtsc(self) -> int:
+        """The physical time-stamp counter (64 bits)."""
+        ...
+
+    def fxsave(self) -> bytes:
+        """x87, MMX and SSE state, 512 bytes as FXSAVE64 stores them."""
+        ...
+
+    def fxrstor(self, image: bytes) -> None:
+        """Load such an image; raises GeneralProtection for reserved bits of MXCSR."""
+        ...
+
+    def vmrun(self, vmcb: int) -> EntryResult:
+        """VMLOAD is not part of it. The VMCB is at physical address `vmcb`.
+
+        EXIT after every #VMEXIT, VMEXIT_INVALID among them. A physical interrupt or NMI that the
+        VMCB does not intercept is taken by the host's handlers as soon as its flags allow, and the
+        guest goes on. Raises GeneralProtection where VMRUN itself would fault.
+        """
+        ...
+
+    def vmload(self, vmcb: int) -> None:
+        """Load FS, GS, TR, LDTR and the MSRs that go with them from a VMCB."""
+        ...
+
+    def vmsave(self, vmcb: int) -> None:
+        """Save them."""
+        ...
+
+    def stgi(self) -> None:
+        """Set the global interrupt flag."""
+        ...
+
+    def clgi(self) -> None:
+        """Clear it: interrupts, NMIs, SMIs and INIT are held pending."""
+        ...
+
+    def invlpga(self, address: int, asid: int) -> None:
+        """Invalidate this processor's translation of one page in an address space."""
+        ...
+
+    def flush_tlb(self) -> None:
+        """What a write to the host's CR4.PGE does: drop this processor's entries of ASID 0."""
+        ...
+
+
+class GeneralProtection(Exception):  # noqa: N818 - named after the architecture's exception
+    """An instruction that the hypervisor issued would raise #GP(0)."""

@@ -108,6 +108,28 @@ def strings_overlap(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return apart < 4 * max(case.gprs[n | 1] & 0xFFFF for n in (first, second))
 
 
+def padded_from_the_pairs(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The padding character comes from a register that a unit of operation advances.
+
+    The case goes on after condition code 3, which the processor may present at any time: the
+    character depends on where it did.
+    """
+    base, first, second = case.text[2] >> 4, case.text[1] >> 4, case.text[1] & 15
+    return base != 0 and base in {first, first | 1, second, second | 1}
+
+
+def table_overlaps(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """The translation table of TROT, 512 bytes from register 1, and the destination share bytes."""
+    first = case.text[3] >> 4
+    table, destination = (case.gprs[n] & 0xFF_FFFF for n in (1, first))
+    return -2 * (case.gprs[first | 1] & 0xFFFF) < destination - table < 512
+
+
+def unequal_before(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Only we look at the bytes after the first unequal one."""
+    return ours["code"] == ADDRESSING and theirs["code"] == 0 and theirs["cc"] >> 28 & 3 != 0
+
+
 def overlapping(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """Two storage operands of an SS instruction share bytes; each is taken as 64 bytes long."""
     text, registers = case.text, case.gprs
@@ -271,6 +293,27 @@ KNOWN = [
         REGISTERS | {"cc", "window"},
     ),
     Known(
+        "the padding character changes from unit to unit",
+        "PoP 7 MOVE LONG EXTENDED, MOVE LONG UNICODE",
+        some("MVCLE MVCLU"),
+        padded_from_the_pairs,
+        REGISTERS | {"window"},
+    ),
+    Known(
+        "the destination overlaps the table: the result is open",
+        "PoP 7 TRANSLATE ONE TO TWO",
+        some("TROT"),
+        table_overlaps,
+        REGISTERS | {"cc", "window"},
+    ),
+    Known(
+        "stops at the first unequal byte, after which access exceptions are left open",
+        "PoP 7 COMPARE LOGICAL CHARACTERS UNDER MASK",
+        some("CLM CLMY CLMH"),
+        unequal_before,
+        INTERRUPTED | {"cc"},
+    ),
+    Known(
         "the operands overlap: the result is open",
         "PoP 7 UNPACK ASCII, UNPACK UNICODE",
         some("UNPKA UNPKU"),
@@ -299,11 +342,11 @@ KNOWN = [
         REGISTERS,
     ),
     Known(
-        "accepts odd registers for pairs",
+        "accepts odd registers for pairs, of which the last is another register file's",
         "PoP 7 COMPARE DOUBLE AND SWAP",
         some("CDS CDSY CDSG"),
         interrupts(SPECIFICATION),
-        INTERRUPTED | REGISTERS | {"cc", "window"},
+        INTERRUPTED | REGISTERS | FLOATS | {"cc", "window"},
     ),
     Known(
         "tells the length of another instruction",
