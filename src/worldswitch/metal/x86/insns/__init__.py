@@ -1,0 +1,5 @@
+"""Instructions, a file for each subject; importing this fills the table (insn.TABLE)."""
+
+from worldswitch.metal.x86.insns import arithmetic, branch, moves, special
+
+__all__ = ["arithmetic", "branch", "moves", "special"]

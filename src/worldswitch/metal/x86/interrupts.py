@@ -1,0 +1,72 @@
+"""What comes from outside: which pending event is taken next. ref: APM2 8.5 Priorities"""
+
+from worldswitch.arch.x86.registers import Rflags
+from worldswitch.engine import typed, u8, u64
+from worldswitch.metal.x86.apic import acknowledge, apic_vector
+from worldswitch.metal.x86.bus import BUS_ACKNOWLEDGE, bus_call
+from worldswitch.metal.x86.exceptions import (
+    EVENT_EXTERNAL,
+    EVENT_NMI,
+    deliver_debug,
+    deliver_event,
+)
+from worldswitch.metal.x86.reset import init_reset, startup
+from worldswitch.metal.x86.state import Cpu
+from worldswitch.metal.x86.timers import instructions
+
+PENDING_INTR = 1
+"""The 8259 pair asserts INTR (through LINT0, or directly without an APIC)."""
+PENDING_NMI = 2
+PENDING_SMI = 4
+PENDING_INIT = 8
+PENDING_STARTUP = 16
+"""A start-up IPI with `startup_vector`."""
+
+
+@typed(inline=True)
+def in_shadow(cpu: Cpu) -> bool:
+    """Whether the last instruction was STI or a load of SS, which delays interrupts by one."""
+    return cpu.shadow_at == instructions(cpu) and cpu.shadow_at != 0
+
+
+@typed(leaves=True, inline=False)
+def take_events(cpu: Cpu) -> bool:
+    """Take the most urgent event that is pending and enabled; False if there is none."""
+    if cpu.gif == 0:
+        return False
+    pending = cpu.pending
+    if pending & PENDING_INIT != 0:
+        cpu.pending = pending & ~u64(PENDING_INIT)
+        init_reset(cpu)
+        return True
+    if cpu.running == 0:
+        if pending & PENDING_STARTUP != 0:
+            cpu.pending = pending & ~u64(PENDING_STARTUP)
+            startup(cpu)
+            return True
+        return False
+    if cpu.dr6_pending != 0:
+        deliver_debug(cpu)
+        return True
+    if in_shadow(cpu):
+        cpu.check = 1
+        return False
+    if pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
+        cpu.pending = pending & ~u64(PENDING_NMI)
+        cpu.nmi_blocked = 1
+        cpu.halted = 0
+        deliver_event(cpu, 2, u64(EVENT_NMI), False, 0)
+        return True
+    if cpu.flags & Rflags.IF != 0:
+        vector = apic_vector(cpu)
+        if vector != 0:
+            acknowledge(cpu, vector)
+            cpu.halted = 0
+            deliver_event(cpu, vector, u64(EVENT_EXTERNAL), False, 0)
+            return True
+        if pending & PENDING_INTR != 0:
+            cpu.halted = 0
+            taken = u64(u8(bus_call(cpu, BUS_ACKNOWLEDGE, 0, 1, 0)))
+            deliver_event(cpu, taken, u64(EVENT_EXTERNAL), False, 0)
+            return True
+    return False
