@@ -32,7 +32,7 @@ from typing import Any
 
 from worldswitch.engine import Typed, typed
 from worldswitch.metal.x86.encoding import Encoding, Operand, parse
-from worldswitch.metal.x86.flags import WIDTHS, Width
+from worldswitch.metal.x86.flags import WIDTHS
 from worldswitch.metal.x86.memory import MODIFY, PEEK, POKE, modified
 from worldswitch.metal.x86.operands import (
     IMMEDIATE,

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from worldswitch.arch.x86.models import CpuModel
+from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Msr
 from worldswitch.engine.build import Progress
 from worldswitch.engine.intrinsics import entry_in_python
 from worldswitch.metal.blocks import AddressPointer
+from worldswitch.metal.x86 import cpuid
 from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.interpret import Interpreter
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, RUN, NativeTable, build_native
@@ -44,6 +47,7 @@ class Complex:
         self.image = build_native(progress) if engine == "native" else None
         self.table = NativeTable(self.image, self.model.features)
         self.table.install(storage.cache)
+        self.xcr0_mask = 3 if self.model.has("xsave") else 1
         self._addresses = ctypes.create_string_buffer(AddressPointer.size * count)
         self.processors = [Processor(self, n) for n in range(count)]
         self._by_address = {p.state.address: p for p in self.processors}
@@ -52,6 +56,8 @@ class Complex:
         for n, processor in enumerate(self.processors):
             where = ctypes.addressof(self._addresses) + AddressPointer.size * n
             AddressPointer.raw_at(where).cpu = processor.state.address
+        raws = [p.raw for p in self.processors]
+        self._cpuid = cpuid.install(raws, self.model, self.xcr0_mask)
         self._answer = BUS_FUNCTION(self._bus_access)
         entry = (
             ctypes.cast(self._answer, ctypes.c_void_p).value
@@ -72,7 +78,7 @@ class Complex:
         try:
             assert self.bus is not None
             self.bus(processor)
-        except BaseException as error:  # noqa: BLE001 - it goes on in `Processor.enter`
+        except BaseException as error:
             self.failure = self.failure or error
             processor.raw.bus_value = 0xFFFF_FFFF_FFFF_FFFF
             processor.stop_soon()
@@ -105,6 +111,7 @@ class Processor:
         raw.physical_mask = (1 << model.physical_bits) - 1
         raw.cr4_mask, raw.efer_mask = model.cr4_mask, model.efer_mask
         raw.apic_id = apic_id
+        raw.xcr0_mask = complex.xcr0_mask
         self._calls: dict[str, Callable[..., Any]] = {}
         image = complex.image
         if image is not None:
@@ -138,6 +145,8 @@ class Processor:
         raw.xcr0 = 1
         raw.mxcsr = 0x1F80
         raw.x87_control = 0x40
+        raw.misc_msrs[KEPT.index(Msr.TSC_RATIO)] = TSC_RATIO_ONE
+        raw.smbase = 0x30000
         raw.pat = 0x0007_0406_0007_0406
         raw.pending = 0
         self.call("init_reset")
