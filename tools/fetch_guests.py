@@ -7,8 +7,8 @@ apt sources name; nothing is installed. The images go to `${WORLDSWITCH_GUESTS}`
 
     vmlinuz-6.1  vmlinuz-6.12  initramfs.cpio.gz  busybox  manifest.json
 
-and, for amd64, modules-<version>.cpio.gz with modules of each kernel, and initramfs-<version>.cpio.gz,
-which is the initramfs with these behind it.
+and, for amd64, modules-<version>.cpio.gz with modules of each kernel, and
+initramfs-<version>.cpio.gz, which is the initramfs with these behind it.
 
 A second run checks the files against the manifest and fetches nothing.
 """

@@ -1,7 +1,7 @@
 """Modules of a kernel package as an archive to put behind an initramfs.
 
-The archive has the modules that are asked for, what these need, and the `modules.dep` that busybox's
-modprobe reads. What the kernel has built in is left out.
+The archive has the modules that are asked for, what these need, and the `modules.dep` that
+busybox's modprobe reads. What the kernel has built in is left out.
 """
 
 import gzip
