@@ -308,7 +308,7 @@ class Uart:
 
     def _set_lines(self, lines: int) -> None:
         changed = (self._modem ^ lines) & 0xF0
-        deltas = changed >> 4 & ~Msr.TERI
+        deltas = changed >> 4 & ~int(Msr.TERI)
         if self._modem & Msr.RI and not lines & Msr.RI:
             deltas |= Msr.TERI
         self._modem = lines | self._modem & 0xF | deltas
