@@ -15,6 +15,7 @@ from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.interpret import Interpreter
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.msrs import KEPT
+from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, RUN, NativeTable, build_native
@@ -195,6 +196,44 @@ class Processor:
         finally:
             self.raw.stepping = 0
             self.call("update_mode")
+
+    @property
+    def clock(self) -> int:
+        """The machine's clock as this processor has it, in nanoseconds."""
+        return self.raw.clock_base + self.icount
+
+    @clock.setter
+    def clock(self, value: int) -> None:
+        self.raw.clock_base = (value - self.icount) & (2**64 - 1)
+
+    def ready(self) -> bool:
+        """Whether there is something to execute."""
+        raw = self.raw
+        if raw.running == 0:
+            return bool(raw.pending & (PENDING_INIT | PENDING_STARTUP))
+        if raw.running != 1:
+            return False
+        return not raw.halted or bool(raw.check) or raw.apic_timer_due <= self.clock
+
+    def wake_time(self) -> int | None:
+        """Clock at which the APIC timer wakes the processor; None: it does not."""
+        due = self.raw.apic_timer_due
+        return due if self.raw.running == 1 and due != 2**64 - 1 else None
+
+    def look_soon(self) -> None:
+        """From within a device access: look at pending events behind the current block."""
+        raw = self.raw
+        if raw.budget > 0:
+            raw.limit -= raw.budget
+            raw.budget = 0
+
+    def stop_at(self, clock: int) -> None:
+        """From within a device access: end the run no later than at a time."""
+        raw = self.raw
+        end = max(clock - raw.clock_base, self.icount) & (2**64 - 1)
+        if end < raw.slice_end:
+            raw.slice_end = end
+            self.look_soon()
 
     def stop_soon(self) -> None:
         """From within a device access: end the run behind the current block."""
