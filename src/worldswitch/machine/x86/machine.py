@@ -56,8 +56,9 @@ class PcMachine:
         self._running: Processor | None = None
         self.complex = Complex(self.storage, self.model, cpus, engine, progress, self._bus)
         self.processors = self.complex.processors
+        dma = Dma(self.storage, ram_ranges(self.storage.size))
         self.devices = Devices(
-            self, self, Dma(self.storage, ram_ranges(self.storage.size)), self._deliver, self.storage.size, cpus,
+            self, self, dma, self._deliver, self.storage.size, cpus,
             output or self.console.extend, start,
         )  # fmt: skip
         self.exits: dict[Exit, int] = {}

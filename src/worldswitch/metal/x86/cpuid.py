@@ -94,9 +94,8 @@ def answers(model: CpuModel, count: int, xcr0_mask: int) -> list[tuple[int, ...]
     basic = [0, 1, 5, 6, 7, 0xB, 0xD]
     if not model.has("xsave"):
         basic.remove(0xD)
-    extended = list(range(0x8000_0000, 0x8000_000B)) + [
-        0x8000_0019, 0x8000_001A, 0x8000_001E, 0x8000_0021,
-    ]  # fmt: skip
+    extended = [*range(0x8000_0000, 0x8000_000B), 0x8000_0019, 0x8000_001A, 0x8000_001E]
+    extended.append(0x8000_0021)
     rows: list[tuple[int, ...]] = []
     bits = max(count - 1, 0).bit_length()
     for leaf in basic + extended:

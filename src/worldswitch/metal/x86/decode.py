@@ -84,7 +84,7 @@ INSN_LOCK = 8
 INSN_BYTE_REG = 16
 INSN_BYTE_RM = 32
 INSN_ADDRESS = 64
-"""The memory operand is an access, which an ADDRESS record prepares where addresses are not flat."""
+"""The memory operand is an access; an ADDRESS record prepares it where addresses are not flat."""
 INSN_X87 = 128
 INSN_SSE = 256
 INSN_MMX = 512

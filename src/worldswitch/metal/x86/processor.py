@@ -10,15 +10,15 @@ from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Msr
 from worldswitch.engine.build import Progress
 from worldswitch.engine.intrinsics import entry_in_python
 from worldswitch.metal.blocks import AddressPointer
+from worldswitch.metal.interpret import Interpreter
 from worldswitch.metal.x86 import cpuid
 from worldswitch.metal.x86.features import MODELLED
-from worldswitch.metal.x86.interpret import Interpreter
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
-from worldswitch.metal.x86.table import ANSWERING, CALLABLE, RUN, NativeTable, build_native
+from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
 
 NEVER = 1 << 62
 Bus = Callable[["Processor"], None]
@@ -124,7 +124,7 @@ class Processor:
                     function.symbol, result, ctypes.c_void_p, *extra
                 )  # fmt: skip
         else:
-            self._run = Interpreter(complex.table).run
+            self._run = Interpreter(complex.table, HOOKS, (Cpu, Record)).run
 
     def call(self, name: str, *args: int) -> Any:
         """Call a typed function of table.CALLABLE or table.ANSWERING on this processor."""
