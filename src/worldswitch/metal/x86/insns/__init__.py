@@ -2,22 +2,30 @@
 
 from worldswitch.metal.x86.insns import (
     arithmetic,
+    bits,
     branch,
     convert,
     exchange,
+    flags_ops,
     moves,
     multiply,
     shifts,
     special,
+    stack_ops,
+    strings,
 )
 
 __all__ = [
     "arithmetic",
+    "bits",
     "branch",
     "convert",
     "exchange",
+    "flags_ops",
     "moves",
     "multiply",
     "shifts",
     "special",
+    "stack_ops",
+    "strings",
 ]
