@@ -281,6 +281,8 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
         vvvv = (~third >> 3) & 15
         vl = (third >> 2) & 1
         pp = third & 3
+        if not long:
+            vvvv = vvvv & 7
         prefixes = prefixes & PREFIX_ADDRESS
         byte = u64(peek_u8(text + n + 1))
         n += 2

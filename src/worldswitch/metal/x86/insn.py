@@ -43,15 +43,17 @@ from worldswitch.metal.x86.operands import (
     READ_MEM,
     READ_REG,
     READ_RM,
+    READ_V,
     WRITE_A,
     WRITE_MEM,
     WRITE_REG,
     WRITE_RM,
+    WRITE_V,
     effective,
 )
 from worldswitch.metal.x86.state import Cpu, Record
 
-SIZES = {"b": 8, "w": 16, "d": 32, "q": 64}
+SIZES = {"b": 8, "w": 16, "d": 32, "q": 64, "c": 8}
 
 
 @dataclass(frozen=True)
@@ -158,8 +160,10 @@ def _reader(operand: Operand, mod: str | None, bits: int, width: int) -> Typed[A
         return READ_RM[bits]
     if letter == "G":
         return READ_REG[bits]
+    if letter == "B":
+        return READ_V[bits]
     if letter == "I":
-        return IMMEDIATE[width]
+        return IMMEDIATE[8 if operand.size == "c" else width]
     if letter == "1":
         return ONE[8]
     return {"AL": READ_A, "AX": READ_A, "eAX": READ_A, "CL": READ_C, "DX": READ_D}[letter][bits]
@@ -175,6 +179,8 @@ def _writer(operand: Operand, mod: str | None, bits: int) -> Typed[Any, Any]:
         return WRITE_RM[bits]
     if letter == "G":
         return WRITE_REG[bits]
+    if letter == "B":
+        return WRITE_V[bits]
     return WRITE_A[bits]
 
 
