@@ -14,6 +14,7 @@ from worldswitch.metal.x86.interpret import Interpreter
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
+from worldswitch.metal.x86.svm.features import describe
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, RUN, NativeTable, build_native
 
 NEVER = 1 << 62
@@ -105,6 +106,7 @@ class Processor:
         raw.physical_mask = (1 << model.physical_bits) - 1
         raw.cr4_mask, raw.efer_mask = model.cr4_mask, model.efer_mask
         raw.apic_id = apic_id
+        describe(raw, model)
         self._calls: dict[str, Callable[..., Any]] = {}
         image = complex.image
         if image is not None:
