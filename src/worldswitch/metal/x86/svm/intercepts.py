@@ -29,7 +29,7 @@ SELECTIVE = ~int(CR0_SELECTIVE) & 0xFFFF_FFFF_FFFF_FFFF
 
 @typed
 def is_intercepted(cpu: Cpu, number: u64) -> bool:
-    """Whether the bit `32 * vector + bit` of the intercept vectors is set: an exit code below C0."""
+    """Whether an intercept is set: `32 * vector + bit`, which is its exit code too."""
     return (u64(cpu.intercepts[number >> 5]) >> (number & 31)) & 1 != 0
 
 
@@ -71,9 +71,9 @@ def intercept_cr_write(cpu: Cpu, n: u64, gpr: u64, value: u64) -> None:
     """
     if (cpu.intercepts[0] >> (n + 16)) & 1 != 0:
         vmexit(cpu, SvmExit.CR0_WRITE + n, mov_info(cpu, gpr, MOV_CR), 0)
-    if n == 0 and cpu.intercepts[3] & Intercept1.CR0_SEL_WRITE != 0:
-        if (cpu.cr0 ^ value) & SELECTIVE != 0:
-            vmexit(cpu, SvmExit.CR0_SEL_WRITE, mov_info(cpu, gpr, MOV_CR), 0)
+    selective = n == 0 and cpu.intercepts[3] & Intercept1.CR0_SEL_WRITE != 0
+    if selective and (cpu.cr0 ^ value) & SELECTIVE != 0:
+        vmexit(cpu, SvmExit.CR0_SEL_WRITE, mov_info(cpu, gpr, MOV_CR), 0)
 
 
 @typed(leaves=True)
@@ -204,9 +204,9 @@ def filter_pause(cpu: Cpu) -> None:
     """
     if cpu.svm_features & SVM_PAUSE_FILTER != 0:
         now = instructions(cpu)
-        if cpu.svm_features & SVM_PF_THRESHOLD != 0 and cpu.pause_threshold != 0:
-            if now - cpu.pause_last > u64(cpu.pause_threshold):
-                cpu.pause_left = cpu.pause_count
+        reload = cpu.svm_features & SVM_PF_THRESHOLD != 0 and cpu.pause_threshold != 0
+        if reload and now - cpu.pause_last > u64(cpu.pause_threshold):
+            cpu.pause_left = cpu.pause_count
         cpu.pause_last = now
         if cpu.pause_left != 0:
             cpu.pause_left = cpu.pause_left - 1
