@@ -18,6 +18,7 @@ from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
+from worldswitch.metal.x86.svm.features import describe
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
 
 NEVER = 1 << 62
@@ -113,6 +114,7 @@ class Processor:
         raw.cr4_mask, raw.efer_mask = model.cr4_mask, model.efer_mask
         raw.apic_id = apic_id
         raw.xcr0_mask = complex.xcr0_mask
+        describe(raw, model)
         self._calls: dict[str, Callable[..., Any]] = {}
         image = complex.image
         if image is not None:

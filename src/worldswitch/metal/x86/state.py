@@ -353,5 +353,37 @@ class Cpu(Struct):
     exit_info2: u64
     intercepts: Array[u32, 6]
     """Intercept vectors 0 to 5 of the active VMCB, 0 in the host."""
+    svm_features: u64
+    """What of SVM the processor has: SVM_* of svm/features.py."""
+    asids: u64
+    """Number of ASIDs, the host's included."""
+    iopm: u64
+    msrpm: u64
+    """Physical addresses of the active permission maps."""
+    v_intr: u64
+    """The word of the VMCB's control area about virtual interrupts, while a guest executes."""
+    guest_tsc_offset: u64
+    guest_tsc_ratio: u64
+    """8 integer and 32 fractional bits."""
+    pause_count: u16
+    pause_threshold: u16
+    pause_left: u16
+    pause_last: u64
+    event_info: u64
+    """The event that is being delivered, in the form of EXITINTINFO; 0 if none is."""
+    event_rip: u64
+    """RIP to go back to if that fails: what it pushes may be the next instruction's."""
+    host_if: u8
+    """RFLAGS.IF of the host, for V_INTR_MASKING."""
+    host_nmi_blocked: u8
+    host_cr4: u64
+    host_efer: u64
+    """The host's, while a guest executes: they decide how nested tables are walked."""
+    exit_handler: u64
+    """Address of a compiled exit handler (svm/compiled.py), or 0."""
+    vmcb_cached: u64
+    """Physical address plus one of the VMCB that `vmcb_image` is of; 0 if of none."""
+    vmcb_image: Array[u64, 224]
+    """What the processor holds of the VMCB: fields that are said to be clean come from here."""
     tlb: Array[TlbEntry, TLB_SIZE]
     jumps: Array[JumpEntry, JUMP_CACHE_SIZE]

@@ -82,9 +82,7 @@ def least(a: u64, b: u64) -> u64:
 def _entries(name: str, opcode: int, make: Callable[[Width], Any]) -> None:
     """Enter a string instruction: bytes, and words by operand size."""
     insn(name, f"{opcode:02X}", ref=f"APM3 3 {name}", raw=True)(lambda: make(B))
-    insn(name, f"{opcode + 1:02X}", ref=f"APM3 3 {name}", raw=True, sized=True)(
-        lambda w: make(w)  # noqa: PLW0108 - a template's parameters are counted
-    )
+    insn(name, f"{opcode + 1:02X}", ref=f"APM3 3 {name}", raw=True, sized=True)(lambda w: make(w))
 
 
 def _handler(name: str, w: Width, one: Any, block: Any) -> Any:
