@@ -119,7 +119,7 @@ def cmpxchg(w: Width, mod: str) -> Any:
 
     Memory is written in any case; of two registers the one that gets nothing stays as it is.
     """
-    read, flags, u = READ_REG[w.bits], flags_sub[w.bits], w.u
+    read, flags = READ_REG[w.bits], flags_sub[w.bits]
     read_a, write_a = READ_A[w.bits], WRITE_A[w.bits]
     if mod == "reg":
         read_rm, write_rm = READ_RM[w.bits], WRITE_RM[w.bits]
