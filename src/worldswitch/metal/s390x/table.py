@@ -123,7 +123,11 @@ def build_native(progress: Progress | None = None) -> Image:
 def sources() -> list[Path]:
     """The files whose content decides about the native code."""
     here = Path(__file__).parent
-    return [here, here.parent.parent / "arch"]
+    return [here, here.parent / "softfloat", here.parent.parent / "arch"]
+
+
+SHARED_FROM = ("worldswitch.metal.s390x", "worldswitch.metal.softfloat", "worldswitch.engine.")
+"""Where a processor's typed functions come from, by the start of the module's name."""
 
 
 def shared_functions() -> list[Typed[Any, Any]]:
@@ -132,7 +136,7 @@ def shared_functions() -> list[Typed[Any, Any]]:
 
     found: dict[int, Typed[Any, Any]] = {}
     for name in sorted(sys.modules):
-        if name.startswith("worldswitch.metal.s390x") or name.startswith("worldswitch.engine."):
+        if name.startswith(SHARED_FROM):
             for value in vars(sys.modules[name]).values():
                 _collect(value, found, set())
     for item in TABLE.values():
