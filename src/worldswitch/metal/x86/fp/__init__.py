@@ -15,11 +15,12 @@ masked responses.
     min64 max64                      a: u64, b: u64, mxcsr: u32     (u64, flags)
     sqrt64                           a: u64, mxcsr: u32             (u64, flags)
     fma64                            a, b, c: u64, negate: u32, mxcsr: u32   (u64, flags)
-        a * b + c; negate: bit 0 inverts the product's sign (VFNM...), bit 1 the addend's (...SUB)
-    comis64 ucomis64                 a: u64, b: u64, mxcsr: u32     (ZF PF CF as in RFLAGS u64, flags)
+        a * b + c; negate: bit 0 inverts the product's sign (VFNM...), bit 1 the addend's (...SUB);
+        a, b, c are the operands that the digits of the mnemonic name, in their order
+    comis64 ucomis64                 a: u64, b: u64, mxcsr: u32     (ZF PF CF of RFLAGS u64, flags)
         the instruction clears OF, SF, AF itself
-    cmp64                            a: u64, b: u64, predicate: u32 (0-31), mxcsr: u32   (u64, flags)
-        all ones or zero; legacy SSE has predicates 0-7 (of three bits), VEX 0-31
+    cmp64                            a: u64, b: u64, predicate: u32, mxcsr: u32   (u64, flags)
+        predicate 0-31; all ones or zero (legacy SSE: three bits of the immediate, VEX: five)
     round64                          a: u64, immediate: u32, mxcsr: u32   (u64, flags)
     the same with 32 for 64: u32 in place of u64 for numbers
     i32_to_f64                       value: u32                     u64
@@ -39,7 +40,7 @@ masked responses.
 
 x87 (module `x87`). `control` is the control word: masks, precision and rounding control. The u16
 next to a result is in the status word's positions: IE DE ZE OE UE PE in bits 5:0, C0 C1 C2 C3 in
-bits 8, 9, 10, 14. `withheld` tells whether an unmasked exception keeps the instruction from
+bits 8, 9, 10, 14; bit 15 if all of C0 C2 C3 are defined by the operation. `withheld` tells whether an unmasked exception keeps the instruction from
 writing its register (and popping), `withheld_store` the same for a store to memory;
 `status_after` gives the status word. Stack overflow and underflow are the caller's, whose result
 then is INDEFINITE (and `invalid_status` with C1).
@@ -55,7 +56,7 @@ then is INDEFINITE (and `invalid_status` with C1).
         FPREM; FPREM1 with nearest
     f80_compare                      a: u128, b: u128, quiet: bool, control: u16   status, C3 C2 C0
         quiet: FUCOM, which takes a QNaN as no invalid operation
-    eflags_of                        status: u16                    ZF PF CF as in RFLAGS u64 (FCOMI)
+    eflags_of                        status: u16                    ZF PF CF of RFLAGS u64 (FCOMI)
     f80_examine                      a: u128, empty: bool           status (FXAM)
     f80_abs f80_chs                  a: u128                        u128
     f80_constant                     which: u16, control: u16       u128
@@ -71,12 +72,13 @@ then is INDEFINITE (and `invalid_status` with C1).
     f80_2xm1 f80_sin f80_cos         a: u128, control: u16          (u128, status)
     f80_sincos                       a: u128, control: u16          (sine, cosine, status)
         the sine replaces ST(0), then the cosine is pushed
-    f80_tan                          a: u128, control: u16          (u128, status); 1.0 is pushed then
+    f80_tan                          a: u128, control: u16          (u128, status)
+        1.0 is pushed then
         sin, cos, tan: C2 in the status if the operand is out of range: nothing is to be changed
     f80_yl2x f80_yl2xp1              x: u128, y: u128, control: u16 (u128, status); x is ST(0)
     f80_atan                         x: u128, y: u128, control: u16 (u128, status); x is ST(0)
     withheld withheld_store          status: u16, control: u16      bool
     status_after                     before: u16, status: u16, control: u16   u16
-        clears C1, and C0 C2 C3 where the status has any of them; sets ES and B
+        replaces C1, and C0 C2 C3 where the operation defines them; sets ES and B
     invalid_status                   c1: bool                       u16: IE, SF and C1
 """
