@@ -1,4 +1,4 @@
-"""SSE's arithmetic, comparisons and conversions are the processor's, bit for bit and flag for flag."""
+"""SSE's arithmetic, comparisons and conversions are the processor's, with all flags."""
 
 from dataclasses import dataclass
 from random import Random
@@ -37,39 +37,46 @@ class Operation:
     integer: bool = False
 
 
+def _of_format(form: Format, letter: str) -> list[Operation]:
+    """The operations that both formats have."""
+    out: list[Operation] = []
+    bits = form.bits
+
+    def add(name: str, template: str, operation: str, operands: int, width: int = bits,
+            immediate: int = 0, register: str = "") -> None:  # fmt: skip
+        body = one_line(template, operation, register)
+        out.append(Operation(name, body, form, operands, width, immediate))
+
+    for name in ("add", "sub", "mul", "div", "min", "max"):
+        add(f"{name}{bits}", BINARY, f"{name}s{letter}", 2)
+    add(f"sqrt{bits}", BINARY.replace("%xmm1, ", "%xmm0, "), f"sqrts{letter}", 1)
+    for negate, name in enumerate(("vfmadd", "vfnmadd", "vfmsub", "vfnmsub")):
+        for order in (132, 213, 231):
+            # The digits are the operands a, b and c of a * b + c.
+            places = str(order)
+            body = TERNARY
+            for digit, offset in zip(places, (16, 32, 48), strict=True):
+                body = body.replace(f"AT{digit}", str(offset))
+            add(f"fma{bits}", body, f"{name}{order}s{letter}", 3, immediate=negate)
+    for name in ("comis", "ucomis"):
+        add(f"{name}{bits}", COMPARE, f"{name}{letter}", 2)
+    for predicate in range(32):
+        compare = BINARY.replace("OP %xmm1,", f"vcmps{letter} ${predicate}, %xmm1, %xmm0,")
+        add(f"cmp{bits}", compare, "", 2, immediate=predicate)
+    for immediate in range(16):
+        body = BINARY.replace("OP %xmm1,", f"rounds{letter} ${immediate}, %xmm0,")
+        add(f"round{bits}", body, "", 1, immediate=immediate)
+    for width, register in ((32, "%eax"), (64, "%rax")):
+        for suffix, t in (("", ""), ("_truncated", "t")):
+            name = f"f{bits}_to_i{width}{suffix}"
+            add(name, TO_REGISTER, f"cvt{t}s{letter}2si", 1, width, register=register)
+    return out
+
+
 def _operations() -> list[Operation]:
     out: list[Operation] = []
     for form, letter in ((BINARY64, "d"), (BINARY32, "s")):
-        bits = form.bits
-
-        def add(name: str, template: str, operation: str, operands: int, width: int = bits,
-                immediate: int = 0, register: str = "") -> None:  # fmt: skip
-            body = one_line(template, operation, register)
-            out.append(Operation(name, body, form, operands, width, immediate))
-
-        for name in ("add", "sub", "mul", "div", "min", "max"):
-            add(f"{name}{bits}", BINARY, f"{name}s{letter}", 2)
-        add(f"sqrt{bits}", BINARY.replace("%xmm1, ", "%xmm0, "), f"sqrts{letter}", 1)
-        for negate, name in enumerate(("vfmadd", "vfnmadd", "vfmsub", "vfnmsub")):
-            for order in (132, 213, 231):
-                # The digits are the operands a, b and c of a * b + c.
-                places = str(order)
-                body = TERNARY
-                for digit, offset in zip(places, (16, 32, 48), strict=True):
-                    body = body.replace(f"AT{digit}", str(offset))
-                add(f"fma{bits}", body, f"{name}{order}s{letter}", 3, immediate=negate)
-        for name in ("comis", "ucomis"):
-            add(f"{name}{bits}", COMPARE, f"{name}{letter}", 2)
-        for predicate in range(32):
-            compare = BINARY.replace("OP %xmm1,", f"vcmps{letter} ${predicate}, %xmm1, %xmm0,")
-            add(f"cmp{bits}", compare, "", 2, immediate=predicate)
-        for immediate in range(16):
-            body = BINARY.replace("OP %xmm1,", f"rounds{letter} ${immediate}, %xmm0,")
-            add(f"round{bits}", body, "", 1, immediate=immediate)
-        for width, register in ((32, "%eax"), (64, "%rax")):
-            for suffix, t in (("", ""), ("_truncated", "t")):
-                name = f"f{bits}_to_i{width}{suffix}"
-                add(name, TO_REGISTER, f"cvt{t}s{letter}2si", 1, width, register=register)
+        out += _of_format(form, letter)
     out.append(Operation("f64_to_f32", one_line(BINARY, "cvtsd2ss"), BINARY64, 2, 32))
     out.append(Operation("f32_to_f64", one_line(BINARY, "cvtss2sd"), BINARY32, 2, 64))
     half = BINARY.replace("OP %xmm1,", "vcvtph2ps %xmm0,")

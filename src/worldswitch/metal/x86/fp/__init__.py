@@ -40,10 +40,10 @@ masked responses.
 
 x87 (module `x87`). `control` is the control word: masks, precision and rounding control. The u16
 next to a result is in the status word's positions: IE DE ZE OE UE PE in bits 5:0, C0 C1 C2 C3 in
-bits 8, 9, 10, 14; bit 15 if all of C0 C2 C3 are defined by the operation. `withheld` tells whether an unmasked exception keeps the instruction from
-writing its register (and popping), `withheld_store` the same for a store to memory;
-`status_after` gives the status word. Stack overflow and underflow are the caller's, whose result
-then is INDEFINITE (and `invalid_status` with C1).
+bits 8, 9, 10, 14; bit 15 if the operation defines all of C0 C2 C3. `withheld` tells whether an
+unmasked exception keeps the instruction from writing its register (and popping), `withheld_store`
+the same for a store to memory; `status_after` gives the status word. Stack overflow and underflow
+are the caller's, whose result then is INDEFINITE (and `invalid_status` with C1).
 
     function                         arguments                      result
     f80_add f80_sub f80_mul f80_div  a: u128, b: u128, control: u16 (u128, status u16)
