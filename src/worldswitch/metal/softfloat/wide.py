@@ -3,6 +3,7 @@
 from worldswitch.engine import typed, u64, u128
 
 HALF_WORD = 0xFFFF_FFFF
+LOW = 0xFFFF_FFFF_FFFF_FFFF
 
 
 @typed(inline=True)
@@ -28,3 +29,14 @@ def divide_wide(n: u128, d: u64) -> tuple[u64, u64]:
     q1, rest = half_quotient(u64(n >> 64), low >> 32, d)
     q0, rest0 = half_quotient(rest, low & HALF_WORD, d)
     return (q1 << 32) | q0, rest0
+
+
+@typed(inline=False)
+def multiply_high(a: u128, b: u128) -> u128:
+    """The upper half of a * b."""
+    a1 = a >> 64
+    a0 = a & LOW
+    b1 = b >> 64
+    b0 = b & LOW
+    middle = ((a0 * b0) >> 64) + ((a1 * b0) & LOW) + ((a0 * b1) & LOW)
+    return a1 * b1 + ((a1 * b0) >> 64) + ((a0 * b1) >> 64) + (middle >> 64)

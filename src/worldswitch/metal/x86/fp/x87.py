@@ -37,16 +37,27 @@ from worldswitch.metal.x86.fp.x87_core import (
     withheld,
     withheld_store,
 )
+from worldswitch.metal.x86.fp.x87_exponential import f80_2xm1, f80_yl2x, f80_yl2xp1
 from worldswitch.metal.x86.fp.x87_remainder import f80_rem
+from worldswitch.metal.x86.fp.x87_trigonometry import (
+    f80_atan,
+    f80_cos,
+    f80_sin,
+    f80_sincos,
+    f80_tan,
+)
 
 __all__ = [
     "INDEFINITE",
     "eflags_of",
+    "f80_2xm1",
     "f80_abs",
     "f80_add",
+    "f80_atan",
     "f80_chs",
     "f80_compare",
     "f80_constant",
+    "f80_cos",
     "f80_div",
     "f80_examine",
     "f80_extract",
@@ -58,14 +69,19 @@ __all__ = [
     "f80_rem",
     "f80_round",
     "f80_scale",
+    "f80_sin",
+    "f80_sincos",
     "f80_sqrt",
     "f80_sub",
+    "f80_tan",
     "f80_to_bcd",
     "f80_to_f32",
     "f80_to_f64",
     "f80_to_i16",
     "f80_to_i32",
     "f80_to_i64",
+    "f80_yl2x",
+    "f80_yl2xp1",
     "invalid_status",
     "operand_f32",
     "operand_f64",
