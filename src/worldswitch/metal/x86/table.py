@@ -270,8 +270,8 @@ def _either(item: Insn) -> bool:
 def variants(key: int, shape: int, items: list[Insn]) -> list[int]:
     """The table of one opcode: an instruction's index plus one for every combination, or 0.
 
-    An instruction that says less of what selects it gives way to one that says more. Raises
-    ValueError if two say as much.
+    An instruction that says less of what selects it gives way to one that says more, and one that
+    leaves the mandatory prefix open to any that names it. Raises ValueError if two say as much.
     """
     count = 1
     for bit, size in DIMENSIONS:
@@ -280,7 +280,7 @@ def variants(key: int, shape: int, items: list[Insn]) -> list[int]:
     table = [0] * count
     weights = [-1] * count
     for item in items:
-        weight = bin(shape_of(item)).count("1")
+        weight = shape_of(item).bit_count() + (item.encoding.prefix is not None) * len(DIMENSIONS)
         spots = [0]
         for bit, size in DIMENSIONS:
             if shape & bit:
