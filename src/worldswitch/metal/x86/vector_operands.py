@@ -1,9 +1,9 @@
 """Operand functions of SSE and MMX: V, W, U are XMM registers, P, Q, N are MMX registers.
 
 A V, W or U of 32 or 64 bits is the register's low part: reading takes it, writing leaves the rest
-of the register as it is. An instruction that clears the rest gives 128 bits. Bits above 127 of the YMM
-registers never change. W and Q stand for register and memory in one handler, which asks the record
-(RECORD_MEMORY), unless the rules say `split`. ref: APM1 4.2; APM3 A.1
+of the register as it is. An instruction that clears the rest gives 128 bits. Bits above 127 of the
+YMM registers never change. W and Q stand for register and memory in one handler, which asks the
+record (RECORD_MEMORY), unless the rules say `split`. ref: APM1 4.2; APM3 A.1
 """
 
 from typing import Any
