@@ -10,6 +10,7 @@ from worldswitch.metal.x86.exceptions import (
     deliver_debug,
     deliver_event,
 )
+from worldswitch.metal.x86.mode import MODE_SINGLE, retag, update_mode
 from worldswitch.metal.x86.pending import (
     PENDING_INIT,
     PENDING_INTR,
@@ -17,17 +18,11 @@ from worldswitch.metal.x86.pending import (
     PENDING_STARTUP,
 )
 from worldswitch.metal.x86.reset import init_reset, startup
+from worldswitch.metal.x86.single import in_shadow, in_stack_shadow
 from worldswitch.metal.x86.state import Cpu
-from worldswitch.metal.x86.timers import instructions
 
 LVT_MASKED = 0x10000
 EXTINT = 7
-
-
-@typed(inline=True)
-def in_shadow(cpu: Cpu) -> bool:
-    """Whether the last instruction was STI or a load of SS, which delays interrupts by one."""
-    return cpu.shadow_at == instructions(cpu) and cpu.shadow_at != 0
 
 
 @typed
@@ -37,6 +32,23 @@ def external_enabled(cpu: Cpu) -> bool:
         return True
     entry = cpu.apic_lvt[LVT_LINT0]
     return entry & LVT_MASKED == 0 and (entry >> 8) & 7 == EXTINT
+
+
+@typed
+def shadow_step(cpu: Cpu) -> None:
+    """Something waits for the end of an interrupt shadow: look again behind one instruction."""
+    cpu.mode = cpu.mode | MODE_SINGLE
+    retag(cpu)
+    cpu.shadow_stepping = 1
+    cpu.check = 1
+
+
+@typed
+def end_shadow_step(cpu: Cpu) -> None:
+    """Behind that instruction: the mode is what it says again."""
+    if cpu.shadow_stepping != 0:
+        cpu.shadow_stepping = 0
+        update_mode(cpu)
 
 
 @typed(leaves=True, inline=False)
@@ -56,11 +68,13 @@ def take_events(cpu: Cpu) -> bool:
             startup(cpu)
             return True
         return False
-    if cpu.dr6_pending != 0:
+    end_shadow_step(cpu)
+    if cpu.dr6_pending != 0 and not in_stack_shadow(cpu):
         deliver_debug(cpu)
         return True
     if in_shadow(cpu):
-        cpu.check = 1
+        if cpu.dr6_pending != 0 or pending != 0 or apic_vector(cpu) != 0:
+            shadow_step(cpu)
         return False
     if pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
         cpu.pending = pending & ~u64(PENDING_NMI)
