@@ -12,6 +12,7 @@ from worldswitch.metal.x86.insns import (
     interrupt,
     moves,
     multiply,
+    packed,
     segment_moves,
     shifts,
     special,
@@ -25,6 +26,7 @@ from worldswitch.metal.x86.insns import (
     system,
     system_calls,
     system_registers,
+    x87_control,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "interrupt",
     "moves",
     "multiply",
+    "packed",
     "segment_moves",
     "shifts",
     "special",
@@ -52,4 +55,5 @@ __all__ = [
     "system",
     "system_calls",
     "system_registers",
+    "x87_control",
 ]
