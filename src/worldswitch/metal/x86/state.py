@@ -398,5 +398,7 @@ class Cpu(Struct):
     """Physical address plus one of the VMCB that `vmcb_image` is of; 0 if of none."""
     vmcb_image: Array[u64, 224]
     """What the processor holds of the VMCB: fields that are said to be clean come from here."""
+    random: u64
+    """State of the generator of RDRAND and RDSEED."""
     tlb: Array[TlbEntry, TLB_SIZE]
     jumps: Array[JumpEntry, JUMP_CACHE_SIZE]
