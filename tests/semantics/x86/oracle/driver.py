@@ -54,6 +54,7 @@ SIGNAL_FRAME = dict(
 FLOAT_POINTER = 224
 SIGRETURN = 15
 CLEAN_FLAGS = 0x202
+PAGE_FAULT = 14
 
 
 def _variable(address: int) -> str:
@@ -99,9 +100,11 @@ def _handler() -> list[str]:
     """The signal handler: the interrupted case's state becomes its result, and on it goes."""
     lines = ["handler:", f"mov rax, {_variable(RESULT)}"]
     wanted = {name: 8 * n for n, name in enumerate(REGISTERS)}
-    wanted |= {"rflags": RFLAGS, "rip": RIP, "trap": VECTOR, "error": ERROR, "cr2": CR2}
+    wanted |= {"rflags": RFLAGS, "rip": RIP, "error": ERROR, "trap": VECTOR}
     for name, to in wanted.items():
         lines += [f"mov rcx, [rdx + {SIGNAL_FRAME[name]}]", f"mov [rax + {to}], rcx"]
+    lines += ["mov r8d, 0", f"cmp ecx, {PAGE_FAULT}"]
+    lines += [f"cmove r8, [rdx + {SIGNAL_FRAME['cr2']}]", f"mov [rax + {CR2}], r8"]
     lines += [f"or qword ptr [rax + {VECTOR}], {TAKEN}"]
     lines += [f"mov rsi, [rdx + {FLOAT_POINTER}]", f"lea rdi, [rax + {FX}]", "mov ecx, 512"]
     lines += ["rep movsb", "lea rcx, [rip + advance]"]

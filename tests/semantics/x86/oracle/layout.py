@@ -88,6 +88,8 @@ class Case:
     """32-bit code."""
     unit: str = ""
     """"x87", "mmx", "sse" or "": what of the floating-point state may change."""
+    keeps_window: bool = False
+    """Its memory belongs to the text, too."""
 
     @property
     def address(self) -> int:
@@ -145,6 +147,9 @@ class Batch:
         self.states[:] = data.to_bytes(len(self._values), "little")
         at = windows % self.count * WINDOW
         self.windows[:] = self._data[at:] + self._data[:at]
+        for number, case in self.cases.items():
+            if case.keeps_window:
+                self.windows[WINDOW * number : WINDOW * (number + 1)] = case.window
 
     def case(self, number: int) -> Case:
         """A case with the values that it has now."""
