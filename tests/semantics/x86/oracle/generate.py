@@ -419,7 +419,7 @@ class Generator:
             draft.set_gpr(reg, rng.randrange(-1500, 1500), (1 << (item.size or 32)) - 1)
         wanted = draft.place(item.memory_bytes)
         draft.memory(reg, wanted, asize)
-        if rules.lock and draft.maybe(0.15):
+        if draft.maybe(0.15 if rules.lock else 0.01):
             draft.prefixes.append(LOCK)
         if draft.is_branch() and item.mnemonic in TO_OPERAND:
             inside = draft.window <= wanted < draft.window + WINDOW
@@ -441,8 +441,8 @@ class Generator:
             if not self.narrow and (rules.d64 or rules.f64):
                 raise ImpossibleError
         elif size == 16:
-            if (not self.narrow and (rules.f64 or item.immediate == "j")) or vex:
-                # Branches with 16-bit offsets in 64-bit mode: each vendor has its own.
+            if (not self.narrow and (rules.f64 or draft.is_branch())) or vex:
+                # Branches with 16-bit operands in 64-bit mode: each vendor has its own.
                 raise ImpossibleError
             draft.prefixes.append(0x66)
         elif not self.narrow and not vex and draft.maybe(0.05):
