@@ -7,13 +7,15 @@ apt sources name; nothing is installed. The images go to `${WORLDSWITCH_GUESTS}`
 
     vmlinuz-6.1  vmlinuz-6.12  initramfs.cpio.gz  busybox  manifest.json
 
+and, for amd64, modules-<version>.cpio.gz with modules of each kernel, and
+initramfs-<version>.cpio.gz, which is the initramfs with these behind it.
+
 A second run checks the files against the manifest and fetches nothing.
 """
 
 import argparse
 import hashlib
 import json
-import lzma
 import os
 import re
 import shutil
@@ -26,23 +28,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from initramfs import APPLETS, INIT_SCRIPT, initramfs
+from kernel_modules import ModuleError, archive, closure, joined, unpacked
 
 SUITES = ("bookworm", "bookworm-updates", "bookworm-backports")
 KERNEL_VERSIONS = ("6.1", "6.12")
 FETCH_ATTEMPTS = 3
-XZ = b"\xfd7zXZ\0"
 
 
 @dataclass(frozen=True)
 class Architecture:
     """What Debian calls an architecture's kernel, and the files of its package that are wanted.
 
-    modules: where a module is in the package, by name.
+    modules: where a module is in the package, by name. archived: modules for the modules' archive,
+    where the kernel has them not built in; what they need comes along.
     """
 
     metapackage: str
     image: str = "vmlinuz"
     modules: dict[str, str] = field(default_factory=dict[str, str])
+    archived: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """The files that are fetched."""
@@ -50,6 +54,7 @@ class Architecture:
         for version in KERNEL_VERSIONS:
             found.append(f"vmlinuz-{version}")
             found += [f"{module}-{version}.ko" for module in self.modules]
+            found += [f"modules-{version}.cpio.gz"] if self.archived else []
         return found
 
     def pattern(self, name: str) -> str:
@@ -58,14 +63,17 @@ class Architecture:
             return "*bin/busybox"
         if name.startswith("vmlinuz-"):
             return f"boot/{self.image}-*"
-        return self.modules[name.partition("-")[0]]
+        return self.modules[name.rpartition("-")[0]]
 
 
 ARCHITECTURES = {
     "s390x": Architecture(
         metapackage="linux-image-s390x", modules={"kvm": "kernel/arch/s390/kvm/kvm.ko*"}
     ),
-    "amd64": Architecture(metapackage="linux-image-amd64"),
+    "amd64": Architecture(
+        metapackage="linux-image-cloud-amd64",
+        archived=("kvm-amd", "virtio-pci", "virtio-blk", "virtio-console", "virtio-rng"),
+    ),
     "arm64": Architecture(metapackage="linux-image-arm64"),
 }
 
@@ -289,7 +297,19 @@ def write_file(path: Path, data: bytes) -> None:
 
 def package_of(name: str) -> str:
     """The kernel version that a file belongs to; empty for others."""
-    return name.partition("-")[2].removesuffix(".ko")
+    return name.rpartition("-")[2].removesuffix(".ko").removesuffix(".cpio.gz") * ("-" in name)
+
+
+def extract(architecture: Architecture, tree: Path, name: str, package: str) -> bytes:
+    """The content of one wanted file, from the tree of the unpacked package that has it."""
+    if name.startswith("modules-"):
+        return archive(closure(tree, architecture.archived))
+    pattern = architecture.pattern(name)
+    files = [path for path in tree.rglob("*") if path.is_file()]
+    matches = [path for path in files if path.relative_to(tree).match(pattern)]
+    if len(matches) != 1:
+        raise FetchError(f"{package} has {len(matches)} files {pattern}, not one")
+    return unpacked(matches[0].read_bytes())
 
 
 def fetch_packages(
@@ -313,17 +333,11 @@ def fetch_packages(
                 package = "busybox-static"
             else:
                 package, _ = apt.kernel_package(architecture.metapackage, package_of(name))
-            pattern = architecture.pattern(name)
             if package not in unpacked:
                 say(f"{arch}: downloading {package}")
                 unpacked[package] = apt.unpack(package)
             tree, release = unpacked[package]
-            files = [path for path in tree.rglob("*") if path.is_file()]
-            matches = [path for path in files if path.relative_to(tree).match(pattern)]
-            if len(matches) != 1:
-                raise FetchError(f"{package} {release} has {len(matches)} files {pattern}, not one")
-            data = matches[0].read_bytes()
-            write_file(folder / name, lzma.decompress(data) if data[:6] == XZ else data)
+            write_file(folder / name, extract(architecture, tree, name, f"{package} {release}"))
             manifest[name] = {
                 "package": package,
                 "version": release,
@@ -343,8 +357,8 @@ def fetch(arch: str, folder: Path, mirror: Mirror | None, force: bool) -> None:
     if wanted:
         fetch_packages(folder, arch, mirror or machine_mirror(), manifest, wanted)
     init, applets = INIT_SCRIPT.read_bytes(), APPLETS.read_text().split()
-    parts = json.dumps([init.decode(), applets, manifest["busybox"]["sha256"]])
-    recipe = hashlib.sha256(parts.encode()).hexdigest()
+    sources = json.dumps([init.decode(), applets, manifest["busybox"]["sha256"]])
+    recipe = hashlib.sha256(sources.encode()).hexdigest()
     image = manifest.get("initramfs.cpio.gz", {})
     if image.get("recipe") != recipe:
         say(f"{arch}: building the initramfs")
@@ -354,6 +368,13 @@ def fetch(arch: str, folder: Path, mirror: Mirror | None, force: bool) -> None:
             "recipe": recipe,
             "sha256": sha256(folder / "initramfs.cpio.gz"),
         }
+    for name in [name for name in names if name.startswith("modules-")]:
+        whole = name.replace("modules", "initramfs")
+        recipe = manifest["initramfs.cpio.gz"]["sha256"] + manifest[name]["sha256"]
+        if manifest.get(whole, {}).get("recipe") != recipe:
+            parts = ((folder / part).read_bytes() for part in ("initramfs.cpio.gz", name))
+            write_file(folder / whole, joined(*parts))
+            manifest[whole] = {"recipe": recipe, "sha256": sha256(folder / whole)}
     if json.dumps(manifest, sort_keys=True) != before or not (folder / "manifest.json").exists():
         text = json.dumps(manifest, indent=2, sort_keys=True) + "\n"
         write_file(folder / "manifest.json", text.encode())
@@ -384,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for arch in options.arch or ["s390x"]:
             fetch(arch, directory / arch, mirror, options.force)
             print(directory / arch)
-    except (FetchError, OSError) as problem:
+    except (FetchError, ModuleError, OSError) as problem:
         say(f"fetch_guests: {problem}")
         return 1
     except KeyboardInterrupt:

@@ -119,3 +119,10 @@ def test_kernel_and_its_modules_are_of_one_package() -> None:
         "vmlinuz-6.12": "6.12",
         "kvm-6.12.ko": "6.12",
     }
+
+
+def test_amd64_modules_are_of_their_kernel() -> None:
+    names = fetch_guests.ARCHITECTURES["amd64"].names()
+    assert fetch_guests.package_of("modules-6.12.cpio.gz") == "6.12"
+    assert fetch_guests.package_of("kvm-amd-6.1.ko") == "6.1"
+    assert "modules-6.1.cpio.gz" in names

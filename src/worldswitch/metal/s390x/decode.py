@@ -14,16 +14,14 @@ from worldswitch.engine import (
     u32,
     u64,
 )
+from worldswitch.metal.blocks import HEADER_SIZE, Block, bucket_of
 from worldswitch.metal.s390x.codecache import (
     BLOCK_LIMIT,
-    HEADER_SIZE,
     RECORD_SIZE,
     ROOM,
-    Block,
     CodeCache,
     FieldInfo,
     InsnInfo,
-    bucket_of,
     link_frame,
 )
 from worldswitch.metal.s390x.dat import host_for_read

@@ -6,8 +6,9 @@ execute next, or 0 to return to Python with `cpu.exit_reason` set.
 
 from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.engine import Leave, address_of, i64, likely, typed, u32, u64
+from worldswitch.metal.blocks import HEADER_SIZE, Block
 from worldswitch.metal.s390x.access import set_operand_spaces
-from worldswitch.metal.s390x.codecache import HEADER_SIZE, RECORD_SIZE, Block
+from worldswitch.metal.s390x.codecache import RECORD_SIZE
 from worldswitch.metal.s390x.dat import (
     TEID_DAT_PROTECTION,
     TEID_FETCH,

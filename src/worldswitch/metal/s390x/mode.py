@@ -6,7 +6,8 @@ change of id, and nothing is flushed. ref: PoP 3 Translation Modes.
 """
 
 from worldswitch.arch.s390x.psw import PswMask
-from worldswitch.engine import Struct, typed, u8, u64
+from worldswitch.engine import typed, u8, u64
+from worldswitch.metal.blocks import AddressPointer
 from worldswitch.metal.s390x.state import (
     ABSOLUTE,
     HOME,
@@ -62,13 +63,6 @@ ASCE_PRIVATE = 0x100
 ASCE_MEANING = 0xFFFF_FFFF_FFFF_F1EF
 """Bits of an ASCE that translation depends on: not the event controls."""
 INVALID_KEY = 0xFFFF_FFFF_FFFF_FFFF
-
-
-class AddressPointer(Struct):
-    """One element of the machine's array of processors."""
-
-    cpu: u64
-    """Host address of its Cpu struct."""
 
 
 @typed(inline=False)

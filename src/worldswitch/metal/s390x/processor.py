@@ -6,13 +6,13 @@ from typing import Any
 
 from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.engine.build import Progress
-from worldswitch.metal.s390x.interpret import Interpreter
+from worldswitch.metal.blocks import AddressPointer
+from worldswitch.metal.interpret import Interpreter
 from worldswitch.metal.s390x.leave import Exit
-from worldswitch.metal.s390x.mode import AddressPointer
 from worldswitch.metal.s390x.sie.known import Known
 from worldswitch.metal.s390x.state import Cpu, Record
 from worldswitch.metal.s390x.storage import Storage
-from worldswitch.metal.s390x.table import CALLABLE, RUN, NativeTable, build_native
+from worldswitch.metal.s390x.table import CALLABLE, HOOKS, RUN, NativeTable, build_native
 
 TOD_PER_INSTRUCTION = 4
 """TOD-clock units (2**-12 microseconds) that an instruction takes in virtual time."""
@@ -126,7 +126,7 @@ class Processor:
                     function.symbol, None, ctypes.c_void_p, *[ctypes.c_uint64] * extra
                 )
         else:
-            self._run = Interpreter(complex.table).run
+            self._run = Interpreter(complex.table, HOOKS, (Cpu, Record)).run
 
     def call(self, name: str, *args: int) -> None:
         """Call a typed function of table.CALLABLE on this processor."""

@@ -8,6 +8,7 @@ import worldswitch.metal.s390x.insns as insns
 from worldswitch.engine import Typed, u64
 from worldswitch.engine.build import Image, Progress, Unit, build
 from worldswitch.engine.flows import Flow, Hooks
+from worldswitch.metal import native
 from worldswitch.metal.s390x import flow
 from worldswitch.metal.s390x.begin import begin
 from worldswitch.metal.s390x.codecache import FieldInfo, InsnInfo, code_written, flush_code
@@ -123,32 +124,14 @@ def build_native(progress: Progress | None = None) -> Image:
 def sources() -> list[Path]:
     """The files whose content decides about the native code."""
     here = Path(__file__).parent
-    return [here, here.parent.parent / "arch"]
+    return [here, *sorted(here.parent.glob("*.py")), here.parent.parent / "arch"]
 
 
 def shared_functions() -> list[Typed[Any, Any]]:
     """Never-inlined functions of the whole processor: each is compiled once."""
-    import sys
-
-    found: dict[int, Typed[Any, Any]] = {}
-    for name in sorted(sys.modules):
-        if name.startswith("worldswitch.metal.s390x") or name.startswith("worldswitch.engine."):
-            for value in vars(sys.modules[name]).values():
-                _collect(value, found, set())
-    for item in TABLE.values():
-        _collect(item.function, found, set())
-    return list(found.values())
-
-
-def _collect(value: Any, found: dict[int, Typed[Any, Any]], seen: set[int]) -> None:
-    """Add `value` if it is such a function, and those that its closure holds."""
-    if not isinstance(value, Typed) or id(value) in seen:
-        return
-    seen.add(id(value))
-    if value.inline is False:
-        found[id(value)] = value
-    for cell in value.fn.__closure__ or ():
-        _collect(cell.cell_contents, found, seen)
+    return native.shared_functions(
+        "worldswitch.metal.s390x", [item.function for item in TABLE.values()]
+    )
 
 
 class NativeTable:

@@ -21,6 +21,7 @@ from worldswitch.engine import (
     u32,
     u64,
 )
+from worldswitch.metal.blocks import Block, bucket_of
 from worldswitch.metal.x86.codecache import (
     BLOCK_LIMIT,
     HEADER_SIZE,
@@ -28,10 +29,8 @@ from worldswitch.metal.x86.codecache import (
     ROOM,
     CodeCache,
     InsnInfo,
-    OpcodeEntry,
     link_frame,
 )
-from worldswitch.metal.blocks import Block, bucket_of
 from worldswitch.metal.x86.leave import Exit, general_protection
 from worldswitch.metal.x86.mode import (
     MODE_ALIGN,
@@ -53,10 +52,8 @@ from worldswitch.metal.x86.state import (
     CODE,
     CS,
     DS,
-    ES,
     FLAT,
     FS,
-    GS,
     JUMP_CACHE_SIZE,
     NO_REGISTER,
     SCRATCH,
@@ -87,7 +84,7 @@ INSN_LOCK = 8
 INSN_BYTE_REG = 16
 INSN_BYTE_RM = 32
 INSN_ADDRESS = 64
-"""The memory operand is an access, which an ADDRESS record prepares where addresses are not flat."""
+"""The memory operand is an access; an ADDRESS record prepares it where addresses are not flat."""
 INSN_X87 = 128
 INSN_SSE = 256
 INSN_MMX = 512
@@ -688,9 +685,10 @@ def find_block(cpu: Cpu, pc: u64) -> u64:
     while where != 0 and found == 0:
         block = Block.at(where)
         if block.absolute == physical and block.pc == pc and block.mode == cpu.mode:
-            if block.second == 0:
-                found = where + HEADER_SIZE
-            elif fetch_host(cpu, cpu.ctx[CODE], (address & PAGE) + 0x1000) == block.second:
+            if (
+                block.second == 0
+                or fetch_host(cpu, cpu.ctx[CODE], (address & PAGE) + 0x1000) == block.second
+            ):
                 found = where + HEADER_SIZE
         where = block.hash_next
     if found == 0:

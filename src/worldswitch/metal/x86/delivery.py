@@ -6,11 +6,11 @@ from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.engine import typed, u8, u16, u32, u64
 from worldswitch.metal.x86.flags import rflags
 from worldswitch.metal.x86.leave import fault_with
+from worldswitch.metal.x86.legacy_delivery import deliver_legacy
 from worldswitch.metal.x86.memory import system_load_u64, system_store_u64
 from worldswitch.metal.x86.mode import update_mode
 from worldswitch.metal.x86.paging import canonical
 from worldswitch.metal.x86.state import CS, FLAT, LDTR, RSP, SS, TR, Cpu
-from worldswitch.metal.x86.legacy_delivery import deliver_legacy
 
 GATE_CALL = 0xC
 GATE_INTERRUPT = 0xE

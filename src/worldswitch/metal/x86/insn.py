@@ -20,9 +20,9 @@ each encoding, operand size, and kind of operand (register or memory):
     it returns bool                     a relative branch: taken to `rec.imm` if True
     it returns tuple[bool, u64]         a branch to a computed RIP: (taken, RIP); `rec` comes first
 
-`raw=True`: the template gives the handler itself, a function of (cpu, rec), which reads its operands
-by operands.py; its arguments are the width and "reg" or "mem", as many as it takes. A handler that
-returns u64 gives the address of the next record. ref: APM3 1.1 Instruction Encoding Overview
+`raw=True`: the template gives the handler itself, a function of (cpu, rec), which reads its
+operands by operands.py; its arguments are the width and "reg" or "mem", as many as it takes. A
+handler that returns u64 gives the address of the next record. ref: APM3 1.1
 """
 
 import inspect
@@ -32,7 +32,7 @@ from typing import Any
 
 from worldswitch.engine import Typed, typed
 from worldswitch.metal.x86.encoding import Encoding, Operand, parse
-from worldswitch.metal.x86.flags import WIDTHS, Width
+from worldswitch.metal.x86.flags import WIDTHS
 from worldswitch.metal.x86.memory import MODIFY, PEEK, POKE, modified
 from worldswitch.metal.x86.operands import (
     IMMEDIATE,
@@ -182,7 +182,7 @@ def _compose(name: str, op: Typed[Any, Any], reads: list[Any], write: Any, modif
     """The handler: read the operands, apply `op`, write its result."""
     leaves = op.leaves or any(r.leaves for r in reads) or bool(write and write.leaves)
     returns = op.returns
-    a, b, c = (reads + [None, None, None])[:3]
+    a, b, c = [*reads, None, None, None][:3]
     count = len(reads)
     if modify:
         load, peek, poke = MODIFY[modify], PEEK[modify], POKE[modify]
@@ -358,15 +358,16 @@ def _variants(
                 function, writes = _value_handler(symbol, encoding, template, mod, widths, first)
             kind, bits = _immediate(encoding, size)
             memory = 0
-            for operand, width in zip(encoding.operands, widths, strict=True):
+            operands = list(zip(encoding.operands, widths, strict=True))
+            for operand, width in operands:
                 if operand.letter in ("E", "M", "O", "W", "Q"):
                     memory = width // 8
             yield Insn(
                 mnemonic, symbol, encoding, ref, function, mod, size,
                 rules if writes == rules.writes else Rules(**{**rules.__dict__, "writes": writes}),
                 memory, kind, bits,
-                any(o.letter == "G" and w == 8 for o, w in zip(encoding.operands, widths)),
-                any(o.letter in "EZR" and w == 8 for o, w in zip(encoding.operands, widths)),
+                any(o.letter == "G" and w == 8 for o, w in operands),
+                any(o.letter in "EZR" and w == 8 for o, w in operands),
                 index=len(TABLE),
             )  # fmt: skip
 

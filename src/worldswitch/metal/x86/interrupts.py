@@ -2,7 +2,7 @@
 
 from worldswitch.arch.x86.registers import Rflags
 from worldswitch.engine import typed, u8, u64
-from worldswitch.metal.x86.apic import acknowledge, apic_vector
+from worldswitch.metal.x86.apic import LVT_LINT0, acknowledge, apic_vector, poll_timer
 from worldswitch.metal.x86.bus import BUS_ACKNOWLEDGE, bus_call
 from worldswitch.metal.x86.exceptions import (
     EVENT_EXTERNAL,
@@ -10,17 +10,18 @@ from worldswitch.metal.x86.exceptions import (
     deliver_debug,
     deliver_event,
 )
+from worldswitch.metal.x86.pending import (
+    PENDING_INIT,
+    PENDING_INTR,
+    PENDING_NMI,
+    PENDING_STARTUP,
+)
 from worldswitch.metal.x86.reset import init_reset, startup
 from worldswitch.metal.x86.state import Cpu
 from worldswitch.metal.x86.timers import instructions
 
-PENDING_INTR = 1
-"""The 8259 pair asserts INTR (through LINT0, or directly without an APIC)."""
-PENDING_NMI = 2
-PENDING_SMI = 4
-PENDING_INIT = 8
-PENDING_STARTUP = 16
-"""A start-up IPI with `startup_vector`."""
+LVT_MASKED = 0x10000
+EXTINT = 7
 
 
 @typed(inline=True)
@@ -29,9 +30,19 @@ def in_shadow(cpu: Cpu) -> bool:
     return cpu.shadow_at == instructions(cpu) and cpu.shadow_at != 0
 
 
+@typed
+def external_enabled(cpu: Cpu) -> bool:
+    """Whether INTR reaches the processor: directly, or as ExtINT through LINT0."""
+    if cpu.apic_mode == 0 or cpu.apic_svr & 0x100 == 0:
+        return True
+    entry = cpu.apic_lvt[LVT_LINT0]
+    return entry & LVT_MASKED == 0 and (entry >> 8) & 7 == EXTINT
+
+
 @typed(leaves=True, inline=False)
 def take_events(cpu: Cpu) -> bool:
     """Take the most urgent event that is pending and enabled; False if there is none."""
+    poll_timer(cpu)
     if cpu.gif == 0:
         return False
     pending = cpu.pending
@@ -64,7 +75,7 @@ def take_events(cpu: Cpu) -> bool:
             cpu.halted = 0
             deliver_event(cpu, vector, u64(EVENT_EXTERNAL), False, 0)
             return True
-        if pending & PENDING_INTR != 0:
+        if pending & PENDING_INTR != 0 and external_enabled(cpu):
             cpu.halted = 0
             taken = u64(u8(bus_call(cpu, BUS_ACKNOWLEDGE, 0, 1, 0)))
             deliver_event(cpu, taken, u64(EVENT_EXTERNAL), False, 0)

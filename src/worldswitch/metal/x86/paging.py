@@ -57,9 +57,9 @@ def page_fault(cpu: Cpu, address: u64, access: u64, bits: u64) -> None:
         error = error | PageFaultError.RW
     if access & USER != 0:
         error = error | PageFaultError.US
-    if access & FETCH != 0 and cpu.efer & Efer.NXE != 0:
-        error = error | PageFaultError.ID
-    elif access & FETCH != 0 and cpu.cr4 & Cr4.SMEP != 0:
+    if (access & FETCH != 0 and cpu.efer & Efer.NXE != 0) or (
+        access & FETCH != 0 and cpu.cr4 & Cr4.SMEP != 0
+    ):
         error = error | PageFaultError.ID
     cpu.fault_address = address
     fault_with(cpu, Vector.PF, u32(error))

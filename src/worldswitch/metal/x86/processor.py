@@ -6,16 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 from worldswitch.arch.x86.models import CpuModel
+from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Msr
 from worldswitch.engine.build import Progress
 from worldswitch.engine.intrinsics import entry_in_python
 from worldswitch.metal.blocks import AddressPointer
+from worldswitch.metal.interpret import Interpreter
+from worldswitch.metal.x86 import cpuid
 from worldswitch.metal.x86.features import MODELLED
-from worldswitch.metal.x86.interpret import Interpreter
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.msrs import KEPT
+from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
+<<<<<<< HEAD
 from worldswitch.metal.x86.svm.features import describe
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, RUN, NativeTable, build_native
+=======
+from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
+>>>>>>> main
 
 NEVER = 1 << 62
 Bus = Callable[["Processor"], None]
@@ -45,6 +53,7 @@ class Complex:
         self.image = build_native(progress) if engine == "native" else None
         self.table = NativeTable(self.image, self.model.features)
         self.table.install(storage.cache)
+        self.xcr0_mask = 3 if self.model.has("xsave") else 1
         self._addresses = ctypes.create_string_buffer(AddressPointer.size * count)
         self.processors = [Processor(self, n) for n in range(count)]
         self._by_address = {p.state.address: p for p in self.processors}
@@ -53,6 +62,8 @@ class Complex:
         for n, processor in enumerate(self.processors):
             where = ctypes.addressof(self._addresses) + AddressPointer.size * n
             AddressPointer.raw_at(where).cpu = processor.state.address
+        raws = [p.raw for p in self.processors]
+        self._cpuid = cpuid.install(raws, self.model, self.xcr0_mask)
         self._answer = BUS_FUNCTION(self._bus_access)
         entry = (
             ctypes.cast(self._answer, ctypes.c_void_p).value
@@ -73,7 +84,7 @@ class Complex:
         try:
             assert self.bus is not None
             self.bus(processor)
-        except BaseException as error:  # noqa: BLE001 - it goes on in `Processor.enter`
+        except BaseException as error:
             self.failure = self.failure or error
             processor.raw.bus_value = 0xFFFF_FFFF_FFFF_FFFF
             processor.stop_soon()
@@ -106,7 +117,11 @@ class Processor:
         raw.physical_mask = (1 << model.physical_bits) - 1
         raw.cr4_mask, raw.efer_mask = model.cr4_mask, model.efer_mask
         raw.apic_id = apic_id
+<<<<<<< HEAD
         describe(raw, model)
+=======
+        raw.xcr0_mask = complex.xcr0_mask
+>>>>>>> main
         self._calls: dict[str, Callable[..., Any]] = {}
         image = complex.image
         if image is not None:
@@ -118,7 +133,7 @@ class Processor:
                     function.symbol, result, ctypes.c_void_p, *extra
                 )  # fmt: skip
         else:
-            self._run = Interpreter(complex.table).run
+            self._run = Interpreter(complex.table, HOOKS, (Cpu, Record)).run
 
     def call(self, name: str, *args: int) -> Any:
         """Call a typed function of table.CALLABLE or table.ANSWERING on this processor."""
@@ -140,6 +155,8 @@ class Processor:
         raw.xcr0 = 1
         raw.mxcsr = 0x1F80
         raw.x87_control = 0x40
+        raw.misc_msrs[KEPT.index(Msr.TSC_RATIO)] = TSC_RATIO_ONE
+        raw.smbase = 0x30000
         raw.pat = 0x0007_0406_0007_0406
         raw.pending = 0
         self.call("init_reset")
@@ -188,6 +205,44 @@ class Processor:
         finally:
             self.raw.stepping = 0
             self.call("update_mode")
+
+    @property
+    def clock(self) -> int:
+        """The machine's clock as this processor has it, in nanoseconds."""
+        return self.raw.clock_base + self.icount
+
+    @clock.setter
+    def clock(self, value: int) -> None:
+        self.raw.clock_base = (value - self.icount) & (2**64 - 1)
+
+    def ready(self) -> bool:
+        """Whether there is something to execute."""
+        raw = self.raw
+        if raw.running == 0:
+            return bool(raw.pending & (PENDING_INIT | PENDING_STARTUP))
+        if raw.running != 1:
+            return False
+        return not raw.halted or bool(raw.check) or raw.apic_timer_due <= self.clock
+
+    def wake_time(self) -> int | None:
+        """Clock at which the APIC timer wakes the processor; None: it does not."""
+        due = self.raw.apic_timer_due
+        return due if self.raw.running == 1 and due != 2**64 - 1 else None
+
+    def look_soon(self) -> None:
+        """From within a device access: look at pending events behind the current block."""
+        raw = self.raw
+        if raw.budget > 0:
+            raw.limit -= raw.budget
+            raw.budget = 0
+
+    def stop_at(self, clock: int) -> None:
+        """From within a device access: end the run no later than at a time."""
+        raw = self.raw
+        end = max(clock - raw.clock_base, self.icount) & (2**64 - 1)
+        if end < raw.slice_end:
+            raw.slice_end = end
+            self.look_soon()
 
     def stop_soon(self) -> None:
         """From within a device access: end the run behind the current block."""

@@ -197,6 +197,7 @@ class Cpu(Struct):
     """Ones in the bits of a page-table entry's address that the model supports."""
     cr4_mask: u64
     efer_mask: u64
+    xcr0_mask: u64
     """The bits that are not reserved."""
     linear_bits: u8
     x87_control: u16
@@ -245,8 +246,17 @@ class Cpu(Struct):
     xss: u64
     features: Array[u32, 32]
     """CPUID feature words that decoding and instructions ask for (features.py)."""
+    clock_base: u64
+    """The machine's clock (nanoseconds) at instruction count 0."""
     tsc_offset: u64
-    """Added to the count of instructions."""
+    """Added to the clock for the time-stamp counter."""
+    guest_tsc_offset: u64
+    """What a hypervisor adds for its guest; 0 in the host."""
+    cpuid_table: u64
+    """Host address of CpuidEntry structs (cpuid.py)."""
+    cpuid_count: u64
+    misc_msrs: Array[u64, 32]
+    """MSRs that keep what is written to them and do nothing; numbers in msrs.py."""
     pending: u64
     """Pending events: PENDING_* of interrupts.py."""
     pic_vector: u8
@@ -268,9 +278,9 @@ class Cpu(Struct):
     apic_divide: u32
     apic_initial: u32
     apic_timer_start: u64
-    """Count of executed instructions at which the timer was set."""
+    """Clock at which the timer was set."""
     apic_timer_due: u64
-    """Count at which it fires, or all ones."""
+    """Clock at which it fires, or all ones."""
     apic_deadline: u64
     """IA32_TSC_DEADLINE, 0 if not armed."""
     exit_reason: u32
@@ -352,9 +362,6 @@ class Cpu(Struct):
     """Physical addresses of the active permission maps."""
     v_intr: u64
     """The word of the VMCB's control area about virtual interrupts, while a guest executes."""
-    guest_tsc_offset: u64
-    guest_tsc_ratio: u64
-    """8 integer and 32 fractional bits."""
     pause_count: u16
     pause_threshold: u16
     pause_left: u16

@@ -10,6 +10,7 @@ from worldswitch.engine.build import Image, Progress, Unit, build
 from worldswitch.engine.flows import Flow, Hooks
 from worldswitch.metal.native import shared_functions
 from worldswitch.metal.x86 import decode, flow
+from worldswitch.metal.x86.apic import message
 from worldswitch.metal.x86.begin import begin
 from worldswitch.metal.x86.codecache import InsnInfo, code_written, flush_code
 from worldswitch.metal.x86.flags import set_status, status
@@ -46,6 +47,7 @@ CALLABLE: dict[str, Typed[Any, Any]] = {
     "set_status": set_status,
     "flush_code": flush_code,
     "code_written": code_written,
+    "message": message,
 }
 """Typed functions that the Python side of a processor calls in native form."""
 

@@ -1,7 +1,9 @@
-"""Virtual time: every instruction takes one tick of the time-stamp counter, a nanosecond."""
+"""Virtual time: an instruction takes a nanosecond, which is one tick of the time-stamp counter."""
 
 from worldswitch.engine import i64, typed, u64
 from worldswitch.metal.x86.state import Cpu
+
+NEVER = 0xFFFF_FFFF_FFFF_FFFF
 
 
 @typed(inline=True)
@@ -10,10 +12,16 @@ def instructions(cpu: Cpu) -> u64:
     return cpu.limit - u64(cpu.budget)
 
 
+@typed(inline=True)
+def clock_now(cpu: Cpu) -> u64:
+    """The machine's clock in nanoseconds."""
+    return cpu.clock_base + instructions(cpu)
+
+
 @typed
 def tsc_now(cpu: Cpu) -> u64:
-    """The time-stamp counter."""
-    return instructions(cpu) + cpu.tsc_offset
+    """The time-stamp counter, without what a hypervisor adds for its guest."""
+    return clock_now(cpu) + cpu.tsc_offset
 
 
 @typed(inline=False)
@@ -28,11 +36,18 @@ def refill(cpu: Cpu) -> None:
 @typed(inline=False)
 def arm_timer(cpu: Cpu) -> None:
     """End the budget no later than the APIC timer's expiry, after it was set."""
-    ahead = i64(cpu.apic_timer_due - instructions(cpu))
-    if cpu.apic_timer_due == 0xFFFF_FFFF_FFFF_FFFF:
+    if cpu.apic_timer_due == NEVER:
         return
+    ahead = i64(cpu.apic_timer_due - clock_now(cpu))
     if ahead < 1:
         ahead = 1
     if ahead < cpu.budget:
         cpu.limit = cpu.limit - u64(cpu.budget - ahead)
         cpu.budget = ahead
+
+
+@typed(inline=False)
+def spend(cpu: Cpu, ticks: u64) -> None:
+    """Let time pass that no instruction takes: an access to a device waits for it."""
+    cpu.clock_base = cpu.clock_base + ticks
+    arm_timer(cpu)

@@ -5,9 +5,9 @@ ref: PoP 4 Signal-Processor Orders.
 
 from worldswitch.arch.s390x.sigp import SigpOrder, SigpStatus
 from worldswitch.engine import typed, u8, u32, u64
+from worldswitch.metal.blocks import AddressPointer
 from worldswitch.metal.s390x.insn import Intercept, insn
 from worldswitch.metal.s390x.leave import Exit, exit_to_machine
-from worldswitch.metal.s390x.mode import AddressPointer
 from worldswitch.metal.s390x.pending import PENDING_EMERGENCY_SIGNAL, PENDING_EXTERNAL_CALL
 from worldswitch.metal.s390x.regs import set_low
 from worldswitch.metal.s390x.sie.area import ECA_SIGPI, interpret_sigp

@@ -6,11 +6,11 @@ ref: PoP 10 Control Instructions; PoP 4 Timing.
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.sie_controls import Ictl
 from worldswitch.engine import typed, u32, u64
+from worldswitch.metal.blocks import AddressPointer
 from worldswitch.metal.s390x.insn import ALWAYS, Intercept, insn
 from worldswitch.metal.s390x.insns.control_checks import in_problem_state, privileged_operation
 from worldswitch.metal.s390x.leave import specification
 from worldswitch.metal.s390x.memory import check_write, fetch_u64, store_u64
-from worldswitch.metal.s390x.mode import AddressPointer
 from worldswitch.metal.s390x.psw import recheck
 from worldswitch.metal.s390x.state import OP1, OP2, Cpu
 from worldswitch.metal.s390x.timers import arm_timers, tod_now

@@ -6,33 +6,36 @@ Slow, and a breakpoint can stand in any instruction.
 from typing import Any
 
 from worldswitch.engine import Leave
-from worldswitch.engine.flows import Flow
-from worldswitch.metal.s390x import flow
-from worldswitch.metal.s390x.begin import begin
-from worldswitch.metal.s390x.state import Cpu, Record
+from worldswitch.engine.flows import Flow, Hooks
 
 
 class Interpreter:
-    """Runs decoded records through the typed functions as they stand."""
+    """Runs decoded records through the typed functions as they stand.
 
-    def __init__(self, table: Any) -> None:
+    table: `functions`, `flows` and `operands` by an instruction's index. kinds: the architecture's
+    Cpu and Record.
+    """
+
+    def __init__(self, table: Any, hooks: Hooks, kinds: tuple[Any, Any]) -> None:
         self.table = table
+        self.hooks = hooks
+        self.cpu, self.record = kinds
 
     def run(self, address: int) -> None:
-        """Execute from the PSW until a hook returns 0."""
-        cpu = Cpu.at(address)
-        if not begin(cpu):
+        """Execute from where the processor is until a hook returns 0."""
+        cpu = self.cpu.at(address)
+        if not self.hooks.begin(cpu):
             return
-        at = int(flow.resume(cpu))
+        at = int(self.hooks.resume(cpu))
         while at:
-            at = self.step(cpu, Record.at(at))
+            at = self.step(cpu, self.record.at(at))
 
-    def step(self, cpu: Cpu, rec: Record) -> int:
+    def step(self, cpu: Any, rec: Any) -> int:
         """Execute one record; returns the address of the next, or 0."""
-        table, index = self.table, int(rec.insn)
+        table, flow, index = self.table, self.hooks, int(rec.insn)
         function, kind = table.functions[index], table.flows[index]
         operands = table.operands[index]
-        following = rec.address + Record.size
+        following = rec.address + self.record.size
         if kind is Flow.CONTROL:
             flow.before_control(cpu, rec)
         args = [operands[name](cpu, rec) for name in list(function.parameters)[1:]]

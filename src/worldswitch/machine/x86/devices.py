@@ -1,0 +1,96 @@
+"""The PC's devices and their wiring, whoever executes the guest."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from worldswitch.machine.x86.acpi import PowerManagement
+from worldswitch.machine.x86.bus import MemoryBus, PortBus
+from worldswitch.machine.x86.clock import VIRTUAL_START, Clock, Timed
+from worldswitch.machine.x86.cmos import Cmos
+from worldswitch.machine.x86.debug import DebugExit, DebugPort
+from worldswitch.machine.x86.dma import Dma
+from worldswitch.machine.x86.fwcfg import FwCfg
+from worldswitch.machine.x86.ioapic import Deliver, IoApic
+from worldswitch.machine.x86.keyboard import KeyboardController
+from worldswitch.machine.x86.lines import SCI_IRQ, Lines
+from worldswitch.machine.x86.pic import PicPair
+from worldswitch.machine.x86.pit import Pit
+from worldswitch.machine.x86.reset import FastReset, ResetControl
+from worldswitch.machine.x86.uart import Uart
+
+UART_PORT = 0x3F8
+UART_IRQ, KEYBOARD_IRQ, CMOS_IRQ = 4, 1, 8
+
+
+class Owner(Protocol):
+    """What the devices need of the machine that they are in."""
+
+    def deliver_message(self, **message: object) -> None:
+        """An interrupt message for the local APICs."""
+        ...
+
+    def set_intr(self, level: bool) -> None:
+        """The 8259 pair's INTR line."""
+        ...
+
+    def power_off(self) -> None:
+        """The guest switches the machine off."""
+        ...
+
+    def reset(self) -> None:
+        """The guest resets the machine."""
+        ...
+
+    def debug_exit(self, status: int) -> None:
+        """The guest ends the run with a status."""
+        ...
+
+
+class Devices:
+    """All devices of a PC with `memory` bytes and `cpus` processors.
+
+    output: takes what the guest prints. start: seconds since 1970 at which the clock begins.
+    """
+
+    def __init__(
+        self,
+        owner: Owner,
+        clock: Clock,
+        dma: Dma,
+        deliver: Deliver,
+        memory: int,
+        cpus: int,
+        output: Callable[[bytes], None],
+        start: int = VIRTUAL_START,
+    ) -> None:
+        self.ports = PortBus()
+        self.memory = MemoryBus()
+        self.pic = PicPair(owner.set_intr)
+        self.ioapic = IoApic(deliver)
+        self.lines = Lines(self.pic, self.ioapic)
+        self.pit = Pit(clock, self.lines.source(0))
+        self.cmos = Cmos(clock, self.lines.source(CMOS_IRQ), start)
+        self.uart = Uart(clock, output, self.lines.source(UART_IRQ))
+        self.acpi = PowerManagement(clock, self.lines.source(SCI_IRQ), owner.power_off)
+        self.keyboard = KeyboardController(self.lines.source(KEYBOARD_IRQ), owner.reset)
+        self.fw_cfg = FwCfg(dma, memory, cpus)
+        for device in (
+            self.pic, self.pit, self.cmos, self.acpi, self.keyboard, self.fw_cfg,
+            FastReset(owner.reset), DebugExit(owner.debug_exit), DebugPort(output),
+        ):  # fmt: skip
+            device.attach(self.ports)
+        self.ports.add(UART_PORT, 8, self.uart, "serial port 1", width=1)
+        self.ioapic.attach(self.memory)
+        self.reset_control = ResetControl(owner.reset)
+        self.lines.reset()
+        self.timed: list[Timed] = [self.pit, self.cmos, self.uart, self.acpi]
+
+    def next_event(self) -> int | None:
+        """Guest time in nanoseconds of the first thing that a device does by itself."""
+        times = [when for device in self.timed if (when := device.next_event()) is not None]
+        return min(times, default=None)
+
+    def run_events(self) -> None:
+        """Let the devices do what is due."""
+        for device in self.timed:
+            device.run_events()

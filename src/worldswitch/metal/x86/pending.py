@@ -1,0 +1,9 @@
+"""Bits of `cpu.pending`: events that wait to be taken."""
+
+PENDING_INTR = 1
+"""The 8259 pair asserts INTR (through LINT0, or directly without an APIC)."""
+PENDING_NMI = 2
+PENDING_SMI = 4
+PENDING_INIT = 8
+PENDING_STARTUP = 16
+"""A start-up IPI with `startup_vector`."""
