@@ -369,7 +369,17 @@ class Cpu(Struct):
     event_info: u64
     """The event that is being delivered, in the form of EXITINTINFO; 0 if none is."""
     event_rip: u64
-    """RIP to go back to if that fails: what it pushes may be the next instruction's."""
+    """RIP to go back to if that fails, with `event_soft`: it pushes the next instruction's."""
+    event_soft: u8
+    """1: the event comes from an instruction behind which it returns (INT n, INT3, INTO)."""
+    virtual_lbr: u8
+    """1: last-branch registers are switched."""
+    scaled_tsc: u8
+    """1: the TSC ratio applies."""
+    inject: u64
+    """EVENTINJ of the guest that was entered, until its event is delivered; 0: none."""
+    inject_rip: u64
+    """nRIP of the VMCB: what a software interrupt that is injected returns to."""
     host_if: u8
     """RFLAGS.IF of the host, for V_INTR_MASKING."""
     host_nmi_blocked: u8
