@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from worldswitch.machine.image import ImageError, check_initrd, read_image
 from worldswitch.machine.s390x.sclp import Memory
 
 LINUX_ENTRY = 0x10000
@@ -20,24 +21,12 @@ PSW_64BIT = 0x0000_0001_8000_0000
 ELF_MACHINES = {"EM_X86_64": "x86-64", "EM_AARCH64": "arm64", "EM_386": "x86 (32-bit)"}
 
 
-class ImageError(Exception):
-    """An image cannot be started; the message says what to do."""
-
-
 @dataclass(frozen=True)
 class Boot:
     """What starts: PSW of the first processor, and what the image is."""
 
     psw: tuple[int, int]
     kind: str
-
-
-def read_image(path: Path) -> bytes:
-    """A file's content; ImageError in plain words if it cannot be read."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"{path}: {error.strerror}. Give the path of a readable image.") from None
 
 
 def load(storage: Memory, kernel: Path, initrd: Path | None, append: str) -> Boot:
@@ -84,25 +73,6 @@ def _load_linux(
         raise ImageError(f"--append has {len(line) - 1} characters; the kernel takes {room - 1}.")
     storage.write(LINUX_COMMAND_LINE, line)
     return Boot((PSW_64BIT, LINUX_ENTRY), "Linux")
-
-
-def check_initrd(path: Path, data: bytes) -> None:
-    """Recognize what is no cpio archive, and a compressed one that ends early."""
-    if data[:2] == b"\x1f\x8b":
-        import zlib
-
-        stream = zlib.decompressobj(31)
-        try:
-            for start in range(0, len(data), 1 << 20):
-                stream.decompress(data[start : start + (1 << 20)])
-        except zlib.error as error:
-            raise ImageError(f"{path} is damaged: {error}. Make it anew.") from None
-        if not stream.eof:
-            raise ImageError(f"{path} is truncated: the gzip stream does not end. Copy it again.")
-    elif data[:6] not in (b"070701", b"070702") and data[:4] not in (
-        b"\xfd7zX", b"\x28\xb5\x2f\xfd", b"BZh9", b"\x02!L\x18", b"\x04\"M\x18",
-    ):  # fmt: skip
-        raise ImageError(f"{path} is no initramfs: neither cpio nor a compressed archive.")
 
 
 def _load_elf(storage: Memory, kernel: Path, data: bytes) -> Boot:

@@ -145,7 +145,7 @@ def fadt(facs_address: int, dsdt_address: int) -> bytes:
     body += struct.pack("<HHHHBB", 0xFFFF, 0xFFFF, 0, 0, 0, 0)  # no C2, no C3, no throttling
     body += struct.pack("<BBBHBI", 0, 0, Register.CENTURY, LEGACY_DEVICES | NO_VGA, 0, flags)
     body += port(RESET_PORT, 8) + struct.pack("<BHB", RESET_VALUE, 0, 3)
-    body += struct.pack("<QQ", facs_address, dsdt_address)
+    body += struct.pack("<QQ", 0, dsdt_address)  # the FACS has its 32-bit pointer alone
     body += port(event, 32) + absent + port(control, 16) + absent + absent
     body += port(timer, 32) + absent + absent  # the timer, and no general-purpose events
     body += absent + absent  # sleep control and status: for hardware-reduced machines

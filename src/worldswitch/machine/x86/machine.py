@@ -10,10 +10,13 @@ from worldswitch.arch.x86.apic import DeliveryMode
 from worldswitch.arch.x86.models import cpu_model
 from worldswitch.engine.build import Progress
 from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT, Result
+from worldswitch.machine.x86 import acpi_tables
 from worldswitch.machine.x86.clock import VIRTUAL_START
 from worldswitch.machine.x86.devices import Devices
 from worldswitch.machine.x86.dma import Dma
 from worldswitch.machine.x86.layout import ram_ranges
+from worldswitch.machine.x86.loader import Platform, load
+from worldswitch.machine.x86.start import start_at
 from worldswitch.metal.x86.bus import (
     BUS_ACKNOWLEDGE,
     BUS_EOI,
@@ -220,12 +223,10 @@ class PcMachine:
 
     def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
         """Load an image and have the first processor start it; raises ImageError."""
-        from worldswitch.machine.x86.loader import load
-
-        entry = load(self, kernel, initrd, append)
-        for address, data in entry.places:
-            self.storage.write(address, data)
-        self.processors[0].start(entry)
+        platform = Platform(self.storage.size, acpi_tables.build(range(len(self.processors))))
+        entry = load(kernel, initrd, append, platform)
+        entry.place(self.storage)
+        start_at(self.processors[0], entry.registers)
 
     def recent_exits(self) -> list[str]:
         """The last ten exits, oldest first."""

@@ -124,7 +124,8 @@ def build_native(progress: Progress | None = None) -> Image:
 def sources() -> list[Path]:
     """The files whose content decides about the native code."""
     here = Path(__file__).parent
-    return [here, *sorted(here.parent.glob("*.py")), here.parent.parent / "arch"]
+    softfloat = here.parent / "softfloat"
+    return [here, softfloat, *sorted(here.parent.glob("*.py")), here.parent.parent / "arch"]
 
 
 def shared_functions() -> list[Typed[Any, Any]]:

@@ -111,6 +111,8 @@ INFO_SIZE = InsnInfo.size
 RECORD_CONTROL = 2
 """The budget was taken down before the semantics ran."""
 RECORD_LOCKED = 4
+RECORD_MEMORY = 8
+"""ModRM names memory."""
 
 PREFIX_REP = 1
 PREFIX_REPNE = 2
@@ -281,6 +283,8 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
         vvvv = (~third >> 3) & 15
         vl = (third >> 2) & 1
         pp = third & 3
+        if not long:
+            vvvv = vvvv & 7
         prefixes = prefixes & PREFIX_ADDRESS
         byte = u64(peek_u8(text + n + 1))
         n += 2
@@ -376,6 +380,11 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
             if kind & INSN_BYTE_RM != 0 and rex == 0 and rec.rm >= 4:
                 rec.rm = rec.rm - 4
                 rec.rm_shift = 8
+            # MASKMOVQ and MASKMOVDQU: the segment of their destination.
+            if segment == NO_SEGMENT:
+                segment = DS
+            if not long or segment >= FS:
+                rec.seg = u8(segment)
         else:
             memory = True
             default: u64 = DS
@@ -487,6 +496,8 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
         rec.spare2 = u32(asize << 8)
     rec.width = u8(width)
     rec.flags = rec.flags | u16(kind & INSN_CONTROL)
+    if memory:
+        rec.flags = rec.flags | RECORD_MEMORY
     rec.insn = u16(index)
     rec.handler = InsnInfo.at(cache.infos + index * INFO_SIZE).handler
     return kind

@@ -7,9 +7,11 @@
     /m /R           after it: only with a memory operand, only with a register operand
     YY              a second byte after the opcode: the whole ModRM byte is part of the opcode
     operands        Eb Ev Ew Ed Eq Ey: ModRM.rm; M: memory; G: ModRM.reg; Z: the `+r` register;
-                    I: immediate; J: branch offset; O: offset; S: segment register; V, W: XMM;
-                    AL eAX CL DX 1: themselves. Sizes: b w d q are 8 to 64 bits, v is 16, 32 or 64
-                    by operand size, z the same with an immediate of at most 32 bits, y 32 or 64
+                    I: immediate; J: branch offset; O: offset; S: segment register; V, U, W: an
+                    XMM register in ModRM.reg, in ModRM.rm, the latter or memory; P, N, Q: the same
+                    of MMX registers; B: VEX.vvvv as a general register; AL eAX CL DX 1: themselves.
+                    Sizes: b w d q x are 8 to 128 bits, v is 16, 32 or 64 by operand size, z the
+                    same with an immediate of at most 32 bits, y 32 or 64; Ic: a byte that stays one
 
 ref: APM3 1 Instruction Encoding; APM3 A.1 Opcode-Syntax Notation
 """

@@ -4,7 +4,7 @@ from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Rflags
 from worldswitch.engine import Leave, typed, u8, u32, u64
 from worldswitch.metal.x86.delivery import deliver
-from worldswitch.metal.x86.leave import LEAVE_FAULT, LEAVE_SHUTDOWN, LEAVE_TRAP
+from worldswitch.metal.x86.leave import LEAVE_FAULT, LEAVE_SHUTDOWN, LEAVE_TASK
 from worldswitch.metal.x86.state import Cpu
 
 DELIVERING_NONE = 0
@@ -19,6 +19,8 @@ EVENT_NMI = 2
 EVENT_EXCEPTION = 3
 EVENT_SOFTWARE = 4
 """INT n."""
+EVENT_SOFTWARE_EXCEPTION = 6
+"""INT3 and INTO: exceptions that a gate has to allow. (EVENTINJ has no kind of its own for them.)"""
 """Kinds of events, as in EVENTINJ. ref: APM2 15.20"""
 
 CONTRIBUTORY = 1 << 0 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 21
@@ -40,6 +42,7 @@ def class_of(vector: u64) -> u8:
 def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64) -> None:
     """Deliver an event; exceptions during its delivery are delivered instead, up to shutdown.
 
+    For the kinds of software, `cpu.software_rip` is the instruction's, where its faults return to.
     Raises only to leave a guest, or for a shutdown.
     """
     now_vector = vector
@@ -50,14 +53,20 @@ def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64)
     if kind == EVENT_EXCEPTION:
         first = class_of(vector)
     cpu.delivering = first
+    cpu.trap_armed = 0
     while True:
+        software = now_kind == EVENT_SOFTWARE or now_kind == EVENT_SOFTWARE_EXCEPTION
         try:
             before_delivery(cpu, now_vector, now_kind)
-            deliver(cpu, now_vector, now_kind == EVENT_SOFTWARE, now_has, now_error)
+            deliver(cpu, now_vector, software, now_has, now_error)
             cpu.delivering = 0
             return
         except Leave:
-            if cpu.leave != LEAVE_FAULT and cpu.leave != LEAVE_TRAP:
+            if cpu.leave == LEAVE_FAULT:
+                if software:
+                    cpu.rip = cpu.software_rip
+                    cpu.flags = cpu.flags | Rflags.RF
+            elif cpu.leave != LEAVE_TASK:
                 raise Leave
         second = class_of(u64(cpu.vector))
         if cpu.delivering == DELIVERING_DOUBLE_FAULT:
@@ -78,7 +87,7 @@ def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64)
             now_error = 0
             second = DELIVERING_DOUBLE_FAULT
         else:
-            if now_has and now_vector != Vector.PF and kind != EVENT_SOFTWARE:
+            if now_has and now_vector != Vector.PF and not software:
                 now_error = now_error | 1
         cpu.delivering = second
 
@@ -100,6 +109,13 @@ def deliver_exception(cpu: Cpu) -> None:
     deliver_event(
         cpu, u64(cpu.vector), u64(EVENT_EXCEPTION), cpu.has_error != 0, u64(cpu.error)
     )  # fmt: skip
+
+
+@typed(leaves=True, inline=False)
+def deliver_software(cpu: Cpu, vector: u64, kind: u64, start: u64) -> None:
+    """The interrupt of an INT instruction at RIP `start`; `cpu.rip` is the next instruction's."""
+    cpu.software_rip = start
+    deliver_event(cpu, vector, kind, False, 0)
 
 
 @typed(leaves=True, inline=False)

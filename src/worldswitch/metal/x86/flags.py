@@ -22,6 +22,7 @@ from worldswitch.engine import (
     i16,
     i32,
     i64,
+    i128,
     popcount,
     signed,
     typed,
@@ -29,6 +30,7 @@ from worldswitch.engine import (
     u16,
     u32,
     u64,
+    u128,
 )
 from worldswitch.metal.x86.state import Cpu
 
@@ -60,6 +62,8 @@ B, W, D, Q = (
     Width(u64, i64, 64, "q"),
 )
 WIDTHS = {8: B, 16: W, 32: D, 64: Q}
+X = Width(u128, i128, 128, "x")
+"""An XMM register as an operand; it has no flags."""
 
 
 @typed(inline=True)

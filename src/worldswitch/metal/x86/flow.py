@@ -16,6 +16,7 @@ from worldswitch.metal.x86.leave import (
     LEAVE_FAULT,
     LEAVE_RETRY,
     LEAVE_SHUTDOWN,
+    LEAVE_TASK,
     LEAVE_TRAP,
     LEAVE_VMEXIT_AFTER,
     Exit,
@@ -50,7 +51,7 @@ def left(cpu: Cpu) -> bool:
     if cpu.leave == LEAVE_RETRY:
         cpu.check = 1
         return True
-    if cpu.leave == LEAVE_FAULT or cpu.leave == LEAVE_TRAP:
+    if cpu.leave == LEAVE_FAULT or cpu.leave == LEAVE_TRAP or cpu.leave == LEAVE_TASK:
         try:
             deliver_exception(cpu)
         except Leave:
@@ -118,7 +119,8 @@ def leave(cpu: Cpu, rec: Record) -> u64:
     """The semantics of `rec` left: exception, exit to Python, or #VMEXIT."""
     if rec.flags & RECORD_CONTROL == 0:
         cpu.budget -= i64(rec.count)
-    cpu.rip = rec.pc
+    if cpu.leave != LEAVE_TASK:
+        cpu.rip = rec.pc
     if cpu.leave == LEAVE_TRAP or cpu.leave == LEAVE_EXIT or cpu.leave == LEAVE_VMEXIT_AFTER:
         cpu.rip = rec.pc + u64(rec.ilen)
     cpu.exit_record = address_of(rec)

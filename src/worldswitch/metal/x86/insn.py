@@ -32,7 +32,7 @@ from typing import Any
 
 from worldswitch.engine import Typed, typed
 from worldswitch.metal.x86.encoding import Encoding, Operand, parse
-from worldswitch.metal.x86.flags import WIDTHS
+from worldswitch.metal.x86.flags import WIDTHS, Width, X
 from worldswitch.metal.x86.memory import MODIFY, PEEK, POKE, modified
 from worldswitch.metal.x86.operands import (
     IMMEDIATE,
@@ -43,15 +43,19 @@ from worldswitch.metal.x86.operands import (
     READ_MEM,
     READ_REG,
     READ_RM,
+    READ_V,
     WRITE_A,
     WRITE_MEM,
     WRITE_REG,
     WRITE_RM,
+    WRITE_V,
     effective,
 )
 from worldswitch.metal.x86.state import Cpu, Record
+from worldswitch.metal.x86.vector_operands import VECTOR_LETTERS, pending_first, reader, writer
 
-SIZES = {"b": 8, "w": 16, "d": 32, "q": 64}
+SIZES = {"b": 8, "w": 16, "d": 32, "q": 64, "x": 128, "c": 8}
+TEMPLATE_WIDTHS: dict[int, Width] = {**WIDTHS, 128: X}
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ class Rules:
     and immediates are extended to it."""
     asize: int | None = None
     """Address size in bits that selects it."""
+    anywhere: bool = False
+    """A memory operand of 16 bytes need not be aligned."""
+    split: bool = False
+    """W and Q: a handler for registers and one for memory, for speed; otherwise one for both."""
 
 
 TABLE: list[Insn] = []
@@ -147,9 +155,18 @@ def _bits(operand: Operand, size: int | None) -> int:
     return 0
 
 
-def _reader(operand: Operand, mod: str | None, bits: int, width: int) -> Typed[Any, Any]:
+def _is_vector(encoding: Encoding) -> bool:
+    """Whether an encoding has operands of SSE or MMX; its immediate is 8 bits then."""
+    return any(o.letter in VECTOR_LETTERS for o in encoding.operands)
+
+
+def _reader(
+    operand: Operand, mod: str | None, bits: int, width: int, rules: Rules
+) -> Typed[Any, Any]:
     """The operand function that reads an operand; an immediate is as wide as the first operand."""
     letter = operand.letter
+    if letter in VECTOR_LETTERS or bits == 128:
+        return reader(letter, bits, mod, rules.anywhere)
     if letter in ("E", "M", "R"):
         return (READ_MEM if mod == "mem" else READ_RM)[bits]
     if letter == "O":
@@ -158,15 +175,19 @@ def _reader(operand: Operand, mod: str | None, bits: int, width: int) -> Typed[A
         return READ_RM[bits]
     if letter == "G":
         return READ_REG[bits]
+    if letter == "B":
+        return READ_V[bits]
     if letter == "I":
-        return IMMEDIATE[width]
+        return IMMEDIATE[8 if operand.size == "c" else width]
     if letter == "1":
         return ONE[8]
     return {"AL": READ_A, "AX": READ_A, "eAX": READ_A, "CL": READ_C, "DX": READ_D}[letter][bits]
 
 
-def _writer(operand: Operand, mod: str | None, bits: int) -> Typed[Any, Any]:
+def _writer(operand: Operand, mod: str | None, bits: int, rules: Rules) -> Typed[Any, Any]:
     letter = operand.letter
+    if letter in VECTOR_LETTERS or bits == 128:
+        return writer(letter, bits, mod, rules.anywhere)
     if letter in ("E", "M", "R"):
         return (WRITE_MEM if mod == "mem" else WRITE_RM)[bits]
     if letter == "O":
@@ -175,6 +196,8 @@ def _writer(operand: Operand, mod: str | None, bits: int) -> Typed[Any, Any]:
         return WRITE_RM[bits]
     if letter == "G":
         return WRITE_REG[bits]
+    if letter == "B":
+        return WRITE_V[bits]
     return WRITE_A[bits]
 
 
@@ -289,7 +312,7 @@ def _immediate(encoding: Encoding, size: int | None) -> tuple[str, int]:
     return kind, bits
 
 
-def _mods(encoding: Encoding) -> list[str | None]:
+def _mods(encoding: Encoding, rules: Rules) -> list[str | None]:
     """Whether the ModRM operand's kind makes a difference, and which kinds there are."""
     letters = {o.letter for o in encoding.operands}
     if encoding.mod is not None:
@@ -298,7 +321,7 @@ def _mods(encoding: Encoding) -> list[str | None]:
         return ["mem"]
     if letters & {"R", "N", "U"}:
         return ["reg"]
-    if letters & {"E", "W", "Q"}:
+    if "E" in letters or (letters & {"W", "Q"} and rules.split):
         return ["reg", "mem"]
     return [None]
 
@@ -338,7 +361,7 @@ def _variants(
     mnemonic: str, encoding: Encoding, ref: str, template: Any, raw: bool, rules: Rules
 ) -> Iterator[Insn]:  # fmt: skip
     for size in _sizes(encoding, rules):
-        for mod in _mods(encoding):
+        for mod in _mods(encoding, rules):
             widths = [_bits(o, size) for o in encoding.operands]
             parts = [encoding.text.replace(" ", "_")]
             parts += [str(size)] if size else []
@@ -348,14 +371,16 @@ def _variants(
             symbol = _unique(f"{mnemonic}:{':'.join(parts)}")
             first = size or 0 if rules.sized else widths[0] if widths else 0
             if raw:
-                made = _call(template, WIDTHS.get(first), mod)
+                made = _call(template, TEMPLATE_WIDTHS.get(first), mod)
                 leaves = True
                 function = made if isinstance(made, Typed) else typed(
                     made, leaves=leaves, inline=True, name=symbol
                 )  # fmt: skip
                 writes = rules.writes
             else:
-                function, writes = _value_handler(symbol, encoding, template, mod, widths, first)
+                function, writes = _value_handler(
+                    symbol, encoding, template, mod, widths, first, rules
+                )
             kind, bits = _immediate(encoding, size)
             memory = 0
             operands = list(zip(encoding.operands, widths, strict=True))
@@ -374,20 +399,23 @@ def _variants(
 
 def _value_handler(
     symbol: str, encoding: Encoding, template: Any, mod: str | None, widths: list[int],
-    first: int,
+    first: int, rules: Rules,
 ) -> tuple[Typed[Any, Any], bool]:  # fmt: skip
     """The handler of a function on values, and whether it writes a memory operand."""
     operands = [o for o in encoding.operands if o.letter != "J"]
-    op = _typed_op(_call(template, *(WIDTHS.get(w) for w in [first, *widths[1:]])))
+    op = _typed_op(_call(template, *(TEMPLATE_WIDTHS.get(w) for w in [first, *widths[1:]])))
     names = list(op.parameters)[1:]
     reads = len(names) - (1 if names[:1] == ["rec"] else 0)
     written = op.returns not in (None, bool) and not _is_tuple(op.returns)
+    width = 8 if _is_vector(encoding) else first or 64
     readers = [
-        _reader(o, mod, w, first or 64)
+        _reader(o, mod, w, width, rules)
         for o, w in list(zip(operands, widths, strict=False))[len(operands) - reads :]
     ]
-    write = _writer(operands[0], mod, first) if written else None
-    in_memory = written and operands[0].letter in ("E", "M", "O") and (
+    if rules.unit == "mmx":
+        readers[0] = pending_first(readers[0])
+    write = _writer(operands[0], mod, first, rules) if written else None
+    in_memory = written and operands[0].letter in ("E", "M", "O", "W", "Q") and (
         mod == "mem" or operands[0].letter == "O"
     )  # fmt: skip
     modify = first if in_memory and reads == len(operands) else 0

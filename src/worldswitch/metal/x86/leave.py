@@ -20,6 +20,8 @@ LEAVE_VMEXIT_AFTER = 6
 """#VMEXIT behind the instruction."""
 LEAVE_SHUTDOWN = 7
 """A triple fault."""
+LEAVE_TASK = 8
+"""An exception in the task that has just been switched to: `cpu.rip` is right already."""
 
 
 class Exit(IntEnum):

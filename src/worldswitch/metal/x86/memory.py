@@ -44,8 +44,11 @@ KINDS: dict[int, Any] = {8: u8, 16: u16, 32: u32, 64: u64}
 
 @typed
 def linear(cpu: Cpu, address: u64) -> u64:
-    """A linear address as wide as the mode has them."""
-    if cpu.mode & MODE_LONG != 0:
+    """A linear address as wide as the mode has them.
+
+    In compatibility mode, what lies above 4 GiB is an implicit access: to descriptor tables.
+    """
+    if cpu.mode & MODE_LONG != 0 or address > 0x1_0000_0FFF:
         return address
     return address & 0xFFFF_FFFF
 

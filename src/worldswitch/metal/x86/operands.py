@@ -36,7 +36,12 @@ def next_rip(cpu: Cpu, rec: Record) -> u64:
 
 def _read_register(w: Width, member: str) -> Any:
     u = w.u
-    if member == "reg":
+    if member == "vvvv":
+
+        @typed(inline=True, name=f"read_vvvv_{w.letter}")
+        def read(cpu: Cpu, rec: Record) -> u:
+            return u(cpu.gr[rec.vvvv])
+    elif member == "reg":
         if w.bits == 8:
 
             @typed(inline=True, name="read_reg_b")
@@ -111,6 +116,11 @@ def _write_register(w: Width, member: str) -> Any:
         @typed(inline=True, name=f"write_reg_{w.letter}")
         def write(cpu: Cpu, rec: Record, value: u) -> None:
             put(cpu, rec.reg, value)
+    elif member == "vvvv":
+
+        @typed(inline=True, name=f"write_vvvv_{w.letter}")
+        def write(cpu: Cpu, rec: Record, value: u) -> None:
+            put(cpu, rec.vvvv, value)
     else:
 
         @typed(inline=True, name=f"write_rm_{w.letter}")
@@ -194,6 +204,8 @@ def _all(make: Any, *args: Any) -> dict[int, Any]:
 
 READ_REG, WRITE_REG = _all(_read_register, "reg"), _all(_write_register, "reg")
 READ_RM, WRITE_RM = _all(_read_register, "rm"), _all(_write_register, "rm")
+READ_V = {bits: _read_register(WIDTHS[bits], "vvvv") for bits in (16, 32, 64)}
+WRITE_V = {bits: _write_register(WIDTHS[bits], "vvvv") for bits in (16, 32, 64)}
 READ_MEM, WRITE_MEM = _all(_read_memory), _all(_write_memory)
 IMMEDIATE, ONE = _all(_immediate), _all(_one)
 READ_A, WRITE_A = _all(_fixed_read, RAX, "a"), _all(_fixed_write, RAX, "a")

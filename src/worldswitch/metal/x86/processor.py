@@ -18,12 +18,8 @@ from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.storage import Storage
-<<<<<<< HEAD
 from worldswitch.metal.x86.svm.features import describe
-from worldswitch.metal.x86.table import ANSWERING, CALLABLE, RUN, NativeTable, build_native
-=======
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
->>>>>>> main
 
 NEVER = 1 << 62
 Bus = Callable[["Processor"], None]
@@ -117,11 +113,8 @@ class Processor:
         raw.physical_mask = (1 << model.physical_bits) - 1
         raw.cr4_mask, raw.efer_mask = model.cr4_mask, model.efer_mask
         raw.apic_id = apic_id
-<<<<<<< HEAD
-        describe(raw, model)
-=======
         raw.xcr0_mask = complex.xcr0_mask
->>>>>>> main
+        describe(raw, model)
         self._calls: dict[str, Callable[..., Any]] = {}
         image = complex.image
         if image is not None:

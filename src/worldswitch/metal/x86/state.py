@@ -15,8 +15,11 @@ SCRATCH = 17
 """`gr[17]`: the linear address that an ADDRESS record has computed for the instruction after it."""
 
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
-ES, CS, SS, DS, FS, GS, LDTR, TR, FLAT = range(9)
-"""Segment registers by number; FLAT's base is always zero."""
+ES, CS, SS, DS, FS, GS, LDTR, TR, FLAT, ENTERED = range(10)
+"""Segment registers by number; FLAT's base is always zero, and ENTERED is the stack segment that a
+transfer of control is about to enter (frames.py)."""
+FRAME_SIZE = 40
+"""Values that are pushed at once, at most: 31 parameters of a call gate, and four registers."""
 
 # Indices of `Cpu.ctx`: which translation context an access uses.
 DATA = 0
@@ -126,7 +129,7 @@ class Cpu(Struct):
     budget: i64
     """Instructions left before native code returns; taken down at block ends."""
     ctx: Array[u64, CONTEXTS]
-    seg_base: Array[u64, 9]
+    seg_base: Array[u64, 10]
     tag: u64
     """Tag of the current mode in the jump cache."""
     mode: u64
@@ -139,10 +142,10 @@ class Cpu(Struct):
     """2**16-1, 2**32-1 or 2**64-1: how wide the stack pointer is."""
     xmm: Array[u64, 64]
     """YMM registers, four quadwords each: XMM n is the quadwords 4n and 4n+1."""
-    seg_limit: Array[u32, 9]
-    seg_attr: Array[u16, 9]
+    seg_limit: Array[u32, 10]
+    seg_attr: Array[u16, 10]
     """As in the VMCB (arch.x86.segments.SegAttr)."""
-    seg_selector: Array[u16, 9]
+    seg_selector: Array[u16, 10]
     gdtr_base: u64
     idtr_base: u64
     gdtr_limit: u16
@@ -301,6 +304,12 @@ class Cpu(Struct):
     bus_address: u64
     bus_size: u64
     bus_value: u64
+    frame: Array[u64, FRAME_SIZE]
+    """What a transfer of control is about to push, first to last."""
+    entered_mask: u64
+    """`stack_mask` of the stack in ENTERED."""
+    software_rip: u64
+    """RIP of the INT instruction whose interrupt is being delivered."""
     bounce: Array[u64, 4]
     """What a read-modify-write instruction works on where it cannot work in place."""
     bounce_address: u64

@@ -55,6 +55,7 @@ ANSWERING: dict[str, Typed[Any, Any]] = {"status": status}
 """The same, with a 64-bit answer."""
 
 IMMEDIATES = {8: decode.IMM_8, 16: decode.IMM_16, 32: decode.IMM_32, 64: decode.IMM_64}
+SHAPE_PREFIX, PREFIX_WEIGHT = decode.SHAPE_PREFIX, 16
 SIZE_INDEX = {16: 0, 32: 1, 64: 2}
 DIMENSIONS = (
     (decode.SHAPE_PREFIX, 4), (decode.SHAPE_REG, 8), (decode.SHAPE_MOD, 2), (decode.SHAPE_RM, 8),
@@ -115,7 +116,8 @@ def build_native(progress: Progress | None = None) -> Image:
 def sources() -> list[Path]:
     """The files whose content decides about the native code."""
     here = Path(__file__).parent
-    return [here, *sorted(here.parent.glob("*.py")), here.parent.parent / "arch"]
+    softfloat = here.parent / "softfloat"
+    return [here, softfloat, *sorted(here.parent.glob("*.py")), here.parent.parent / "arch"]
 
 
 class NativeTable:
@@ -270,7 +272,8 @@ def _either(item: Insn) -> bool:
 def variants(key: int, shape: int, items: list[Insn]) -> list[int]:
     """The table of one opcode: an instruction's index plus one for every combination, or 0.
 
-    An instruction that says less of what selects it gives way to one that says more. Raises
+    An instruction that says less of what selects it gives way to one that says more, above all to
+    one with a mandatory prefix. Raises
     ValueError if two say as much.
     """
     count = 1
@@ -280,7 +283,8 @@ def variants(key: int, shape: int, items: list[Insn]) -> list[int]:
     table = [0] * count
     weights = [-1] * count
     for item in items:
-        weight = bin(shape_of(item)).count("1")
+        shape_here = shape_of(item)
+        weight = bin(shape_here).count("1") + (PREFIX_WEIGHT if shape_here & SHAPE_PREFIX else 0)
         spots = [0]
         for bit, size in DIMENSIONS:
             if shape & bit:

@@ -3,25 +3,8 @@
 Each takes images of format `w` and returns the result's image and a data-exception code.
 """
 
-from worldswitch.engine import clz, i64, typed, u64, u128
-from worldswitch.metal.s390x.bfp.fields import (
-    FINITE,
-    INFINITE,
-    QUIET,
-    SIGN,
-    SIGNALLING,
-    ZERO,
-    classify,
-    convert_nan,
-    infinity,
-    order,
-    precision,
-    quieten,
-    shift_right_jam,
-    sign_of,
-    signed_zero,
-    split,
-)
+from worldswitch.engine import typed, u64, u128
+from worldswitch.metal.s390x.bfp.fields import order
 from worldswitch.metal.s390x.bfp.rounding import (
     DOWNWARD,
     current_mode,
@@ -32,59 +15,22 @@ from worldswitch.metal.s390x.bfp.rounding import (
     recognize_invalid,
 )
 from worldswitch.metal.s390x.state import Cpu
-
-LOW = 0xFFFF_FFFF_FFFF_FFFF
-
-
-@typed(inline=False)
-def sum_parts(
-    sign_a: u64, ea: i64, a: u128, sign_b: u64, eb: i64, b: u128
-) -> tuple[u64, i64, u128]:
-    """Sign, exponent and significand of a sum, exact but for the last bit, which is jammed.
-
-    The significand is zero if the operands cancel. At least 14 bits at the right of theirs are
-    zero, so that what is jammed never comes near the result's last digit.
-    """
-    x = a >> 1
-    y = b >> 1
-    e = ea
-    if ea < eb:
-        e = eb
-        x = shift_right_jam(x, u64(eb - ea))
-    else:
-        y = shift_right_jam(y, u64(ea - eb))
-    sign = sign_a
-    total = x + y
-    if sign_a != sign_b:
-        total = x - y
-        if x < y:
-            total = y - x
-            sign = sign_b
-    if total == 0:
-        return sign, e, total
-    zeros = clz(total)
-    return sign, e + 1 - i64(u64(zeros)), total << zeros
-
-
-@typed(inline=False)
-def product_parts(ea: i64, a: u128, eb: i64, b: u128) -> tuple[i64, u128]:
-    """Exponent and significand of a product; the last bit is jammed."""
-    a1 = a >> 64
-    a0 = a & LOW
-    b1 = b >> 64
-    b0 = b & LOW
-    lowest = a0 * b0
-    cross1 = a1 * b0
-    cross0 = a0 * b1
-    middle = (lowest >> 64) + (cross1 & LOW) + (cross0 & LOW)
-    high = a1 * b1 + (cross1 >> 64) + (cross0 >> 64) + (middle >> 64)
-    low = (lowest & LOW) | (middle << 64)
-    e = ea + eb + 1
-    if high >> 127 == 0:
-        high = (high << 1) | (low >> 127)
-        low = low << 1
-        e = ea + eb
-    return e, high | u128(low != 0)
+from worldswitch.metal.softfloat.images import (
+    FINITE,
+    INFINITE,
+    QUIET,
+    SIGNALLING,
+    ZERO,
+    classify,
+    convert_nan,
+    infinity,
+    precision,
+    quieten,
+    sign_of,
+    signed_zero,
+    split,
+)
+from worldswitch.metal.softfloat.parts import product_parts, quotient, root, sum_parts
 
 
 @typed(inline=False)
@@ -148,22 +94,6 @@ def multiply(cpu: Cpu, w: u64, to: u64, a: u128, b: u128) -> tuple[u128, u64]:
 
 
 @typed(inline=False)
-def quotient(a: u128, b: u128, count: u64) -> tuple[u128, u128]:
-    """`count` bits of a / b, for b <= a < 2b < 2**128, and twice the remainder."""
-    rest = a
-    q = u128(0)
-    n = count
-    while n != 0:
-        q = q << 1
-        if rest >= b:
-            rest = rest - b
-            q = q | 1
-        rest = rest << 1
-        n -= 1
-    return q, rest
-
-
-@typed(inline=False)
 def divide(cpu: Cpu, w: u64, a: u128, b: u128) -> tuple[u128, u64]:
     """a / b."""
     of_a = classify(w, a)
@@ -191,28 +121,6 @@ def divide(cpu: Cpu, w: u64, a: u128, b: u128) -> tuple[u128, u64]:
     q, rest = quotient(x, y, count)
     m = (q << (128 - count)) | u128(rest != 0)
     return deliver(cpu, w, current_mode(cpu), sign, e, m)
-
-
-@typed(inline=False)
-def root(radicand: u128, count: u64) -> u128:
-    """Square root of a number from 1 to 4, by digits: `count` bits behind the point.
-
-    Both have the point behind the seventh bit from the left; the last bit of the root is jammed.
-    """
-    bit = u128(1) << 119
-    q = u128(1) << 120
-    rest = radicand - q
-    n = count
-    while n != 0:
-        # rest is (radicand - q * q) * 2**i in round i.
-        step = (q << 1) | bit
-        rest = rest << 1
-        if rest >= step:
-            rest = rest - step
-            q = q | bit
-        bit = bit >> 1
-        n -= 1
-    return q | u128(rest != 0)
 
 
 @typed(inline=False)
@@ -293,17 +201,3 @@ def compare(cpu: Cpu, w: u64, a: u128, b: u128, signal: bool) -> tuple[u64, u64]
             return u64(3), recognize_invalid(cpu)
         return u64(3), u64(0)
     return order(a, b), u64(0)
-
-
-__all__ = [
-    "SIGN",
-    "add",
-    "compare",
-    "divide",
-    "multiply",
-    "multiply_add",
-    "product_parts",
-    "quotient",
-    "square_root",
-    "sum_parts",
-]

@@ -1,14 +1,22 @@
 """Conversions: between formats, to integral values, to and from integers. ref: PoP 19"""
 
 from worldswitch.engine import clz, i64, typed, u64, u128
-from worldswitch.metal.s390x.bfp.fields import (
+from worldswitch.metal.s390x.bfp.fields import condition_of
+from worldswitch.metal.s390x.bfp.rounding import (
+    METHOD,
+    deliver,
+    recognize_inexact,
+    recognize_invalid,
+    rounds_up,
+)
+from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.images import (
     FINITE,
     INFINITE,
     QUIET,
     SIGNALLING,
     ZERO,
     classify,
-    condition_of,
     convert_nan,
     infinity,
     pack,
@@ -18,32 +26,7 @@ from worldswitch.metal.s390x.bfp.fields import (
     signed_zero,
     split,
 )
-from worldswitch.metal.s390x.bfp.rounding import (
-    METHOD,
-    deliver,
-    recognize_inexact,
-    recognize_invalid,
-    rounds_up,
-)
-from worldswitch.metal.s390x.state import Cpu
-
-HALF = 2
-"""How what is right of a point compares: 0 nothing, 1 less than a half, 2 a half, 3 more."""
-
-
-@typed(inline=False)
-def integral_part(exponent: i64, significand: u128) -> tuple[u128, u64]:
-    """The integer within a number below 2**128 and what is right of the point (as HALF says)."""
-    if exponent < -1:
-        return u128(0), u64(1)
-    if exponent == -1:
-        return u128(0), u64(HALF) + u64(significand << 1 != 0)
-    if exponent == 127:
-        return significand, u64(0)
-    integer = significand >> u64(127 - exponent)
-    rest = significand << u64(exponent + 1)
-    where = u64(rest >> 127) << 1
-    return integer, where + u64(rest << 1 != 0)
+from worldswitch.metal.softfloat.parts import A_HALF, integral_part
 
 
 @typed(inline=False)
@@ -59,7 +42,7 @@ def to_integral(cpu: Cpu, w: u64, how: u64, image: u128) -> tuple[u128, u64]:
         return image, u64(0)
     sign = sign_of(image)
     integer, rest = integral_part(e, m)
-    up = rounds_up(how & METHOD, sign, integer & 1 != 0, u128(rest), u128(HALF))
+    up = rounds_up(how & METHOD, sign, integer & 1 != 0, u128(rest), u128(A_HALF))
     if up:
         integer += 1
     result = signed_zero(sign)
@@ -86,7 +69,7 @@ def to_integer(
         e, m = split(w, image)
         if e < 64:
             integer, rest = integral_part(e, m)
-            up = rounds_up(how & METHOD, sign, integer & 1 != 0, u128(rest), u128(HALF))
+            up = rounds_up(how & METHOD, sign, integer & 1 != 0, u128(rest), u128(A_HALF))
             if up:
                 integer += 1
             # The greatest magnitude with this sign.

@@ -1,9 +1,16 @@
 """DIVIDE TO INTEGER: an integral quotient and the exact remainder. ref: PoP 19"""
 
 from worldswitch.engine import clz, i64, typed, u64, u128
-from worldswitch.metal.s390x.bfp.arithmetic import quotient, sum_parts
-from worldswitch.metal.s390x.bfp.convert import HALF
-from worldswitch.metal.s390x.bfp.fields import (
+from worldswitch.metal.s390x.bfp.rounding import (
+    current_mode,
+    deliver,
+    invalid_result,
+    nan_result,
+    rounds_up,
+    scaling,
+)
+from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.images import (
     INFINITE,
     QUIET,
     ZERO,
@@ -15,15 +22,7 @@ from worldswitch.metal.s390x.bfp.fields import (
     signed_zero,
     split,
 )
-from worldswitch.metal.s390x.bfp.rounding import (
-    current_mode,
-    deliver,
-    invalid_result,
-    nan_result,
-    rounds_up,
-    scaling,
-)
-from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.parts import A_HALF, quotient, sum_parts
 
 
 @typed(inline=False)
@@ -35,10 +34,10 @@ def small_quotient(cpu: Cpu, w: u64, mode: u64, a: u128, b: u128) -> tuple[u128,
     # Less than a half, a half, or more?
     where: u64 = 1
     if ea == eb or (ea == eb - 1 and ma > mb):
-        where = u64(HALF) + 1
+        where = u64(A_HALF) + 1
     elif ea == eb - 1 and ma == mb:
-        where = u64(HALF)
-    if not rounds_up(mode, sign, False, u128(where), u128(HALF)):
+        where = u64(A_HALF)
+    if not rounds_up(mode, sign, False, u128(where), u128(A_HALF)):
         image, dxc = deliver(cpu, w, current_mode(cpu), sign_of(a), ea, ma)
         return image, signed_zero(sign), u64(0), dxc
     one = pack(w, sign, i64(0), u128(1) << 127)
@@ -71,8 +70,8 @@ def finite_quotient(cpu: Cpu, w: u64, mode: u64, a: u128, b: u128) -> tuple[u128
     q, rest = quotient(x, y, count)
     partial = digits > count and rest != 0
     if not partial and rest != 0:
-        where = u64(1) if rest < y else u64(HALF) + u64(rest > y)
-        if rounds_up(mode, sign, q & 1 != 0, u128(where), u128(HALF)):
+        where = u64(1) if rest < y else u64(A_HALF) + u64(rest > y)
+        if rounds_up(mode, sign, q & 1 != 0, u128(where), u128(A_HALF)):
             q += 1
             rest = (y << 1) - rest
             rest_sign = 1 - rest_sign

@@ -1,19 +1,13 @@
 """Operands and results of BFP instructions, by format (a dict with its exponent width as key)."""
 
 from worldswitch.engine import typed, u8, u32, u64, u128
-from worldswitch.metal.s390x.bfp.fields import (
-    DXC_SCALED,
-    DXC_SUPPRESSING,
-    EXTENDED,
-    LONG,
-    SHORT,
-    condition_of,
-)
+from worldswitch.metal.s390x.bfp.fields import DXC_SCALED, DXC_SUPPRESSING, condition_of
 from worldswitch.metal.s390x.bfp.rounding import SHORTER, SUPPRESS, current_mode
 from worldswitch.metal.s390x.insns.registers_fp import fr, set_fr, set_short
 from worldswitch.metal.s390x.leave import data_exception, specification
 from worldswitch.metal.s390x.memory import fetch_u32, fetch_u64
 from worldswitch.metal.s390x.state import OP2, Cpu
+from worldswitch.metal.softfloat.images import EXTENDED, LONG, SHORT
 
 FORMATS = (("E", SHORT), ("D", LONG), ("X", EXTENDED))
 """Letter in mnemonics and exponent width."""

@@ -16,6 +16,9 @@ from worldswitch.metal.s390x.bfp.fields import (
     MASK_INVALID,
     MASK_OVERFLOW,
     MASK_UNDERFLOW,
+)
+from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.images import (
     QUIET,
     SIGNALLING,
     bias_of,
@@ -25,9 +28,8 @@ from worldswitch.metal.s390x.bfp.fields import (
     pack,
     precision,
     quieten,
-    shift_right_jam,
 )
-from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.parts import shift_right_jam
 
 # Rounding methods, by the codes of the M3 field; 0 there is the FPC register's.
 NEAREST_AWAY = 1

@@ -16,15 +16,7 @@ from worldswitch.metal.s390x.bfp.arithmetic import (
     square_root,
 )
 from worldswitch.metal.s390x.bfp.divide_integer import divide_to_integer
-from worldswitch.metal.s390x.bfp.fields import (
-    EXTENDED,
-    LONG,
-    SHORT,
-    SIGN,
-    condition_of,
-    is_number,
-    order,
-)
+from worldswitch.metal.s390x.bfp.fields import condition_of, order
 from worldswitch.metal.s390x.bfp.operands import (
     COMPLETE,
     COMPLETE_CC,
@@ -39,6 +31,7 @@ from worldswitch.metal.s390x.bfp.operands import (
 from worldswitch.metal.s390x.insn import insn
 from worldswitch.metal.s390x.leave import data_exception, specification
 from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.images import EXTENDED, LONG, SHORT, SIGN, is_number
 
 WORK = dict[int, Typed[Any, Any]]
 """For each format, what an operation does with register R1 and a second operand."""

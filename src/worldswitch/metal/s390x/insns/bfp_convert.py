@@ -10,7 +10,7 @@ from worldswitch.metal.s390x.bfp.convert import (
     to_integer,
     to_integral,
 )
-from worldswitch.metal.s390x.bfp.fields import EXTENDED, LONG, SHORT, SIGN, condition_of, is_number
+from worldswitch.metal.s390x.bfp.fields import condition_of
 from worldswitch.metal.s390x.bfp.operands import (
     COMPLETE,
     COMPLETE_CC,
@@ -31,6 +31,7 @@ from worldswitch.metal.s390x.insn import insn
 from worldswitch.metal.s390x.leave import data_exception
 from worldswitch.metal.s390x.regs import set_low
 from worldswitch.metal.s390x.state import Cpu
+from worldswitch.metal.softfloat.images import EXTENDED, LONG, SHORT, SIGN, is_number
 
 BASES = {SHORT: 0xB300, LONG: 0xB310, EXTENDED: 0xB340}
 

@@ -4,11 +4,12 @@ from typing import Any
 
 from worldswitch.engine import typed, u64
 from worldswitch.metal.x86.conditions import CONDITIONS
-from worldswitch.metal.x86.flags import Width
+from worldswitch.metal.x86.flags import Width, zf
 from worldswitch.metal.x86.insn import insn
+from worldswitch.metal.x86.offsets import offset_mask, put_offset
 from worldswitch.metal.x86.operands import PUT, next_rip
 from worldswitch.metal.x86.stack import PEEK_STACK, PUSH, drop
-from worldswitch.metal.x86.state import Cpu, Record
+from worldswitch.metal.x86.state import RCX, Cpu, Record
 
 
 def _jcc(number: int) -> None:
@@ -125,3 +126,36 @@ def pop(w: Width) -> Any:
         put(cpu, rec.rm, value)
 
     return pop
+
+
+def _loop(opcode: int, name: str, conditional: bool, wanted: bool) -> None:
+    @insn(name, f"{opcode:02X} Jb", ref="APM3 3 LOOPcc", raw=True, d64=True)
+    def loop() -> Any:
+        """Count rCX, as wide as the address size, down; branch unless it is zero or by ZF."""
+
+        @typed(inline=True)
+        def loop(cpu: Cpu, rec: Record) -> bool:
+            mask = offset_mask(cpu, rec)
+            count = (cpu.gr[RCX] - 1) & mask
+            put_offset(cpu, RCX, count, mask)
+            if conditional:
+                return count != 0 and zf(cpu) == wanted
+            return count != 0
+
+        return loop
+
+
+_loop(0xE0, "LOOPNE", True, False)
+_loop(0xE1, "LOOPE", True, True)
+_loop(0xE2, "LOOP", False, False)
+
+
+@insn("JrCXZ", "E3 Jb", ref="APM3 3 JCXZ, JECXZ, JRCXZ", raw=True, d64=True)
+def jrcxz() -> Any:
+    """Branch if rCX, as wide as the address size, is zero."""
+
+    @typed(inline=True)
+    def jrcxz(cpu: Cpu, rec: Record) -> bool:
+        return cpu.gr[RCX] & offset_mask(cpu, rec) == 0
+
+    return jrcxz

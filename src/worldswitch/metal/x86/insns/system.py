@@ -3,6 +3,7 @@
 from typing import Any
 
 from worldswitch.arch.x86.registers import Cr4, Rflags
+from worldswitch.arch.x86.svm_exits import IoioInfo
 from worldswitch.engine import typed, u8, u16, u32, u64
 from worldswitch.metal.x86.bus import BUS_IN, BUS_OUT, bus_call
 from worldswitch.metal.x86.cpuid import cpuid as answer
@@ -20,12 +21,12 @@ from worldswitch.metal.x86.mode import (
     purge_space,
     update_mode,
 )
-from worldswitch.metal.x86.operands import PUT, effective, put_b
+from worldswitch.metal.x86.operands import PUT, effective, next_rip, put_b
 from worldswitch.metal.x86.state import RAX, RBX, RCX, RDX, Cpu, Record
-from worldswitch.metal.x86.svm.intercepts import intercept_io
+from worldswitch.metal.x86.svm.intercepts import intercept_invlpg, intercept_io
 from worldswitch.metal.x86.timers import instructions, tsc_now
 
-RDTSC_BIT, RDPMC_BIT, CPUID_BIT, INVD_BIT, INVLPG_BIT = 96 + 14, 96 + 15, 96 + 18, 96 + 22, 96 + 25
+RDTSC_BIT, RDPMC_BIT, CPUID_BIT, INVD_BIT = 96 + 14, 96 + 15, 96 + 18, 96 + 22
 RDTSCP_BIT, WBINVD_BIT, MONITOR_BIT, MWAIT_BIT = 128 + 7, 128 + 9, 128 + 10, 128 + 11
 
 
@@ -218,7 +219,7 @@ def stac() -> Any:
 def port_in(cpu: Cpu, rec: Record, port: u64, size: u64) -> u64:
     """Read a port of 1, 2 or 4 bytes."""
     io_allowed(cpu, port, size)
-    intercept_io(cpu, rec, port, size, True, False)
+    intercept_io(cpu, port, size, IoioInfo.IN, next_rip(cpu, rec))
     return bus_call(cpu, BUS_IN, port, size, 0)
 
 
@@ -226,7 +227,7 @@ def port_in(cpu: Cpu, rec: Record, port: u64, size: u64) -> u64:
 def port_out(cpu: Cpu, rec: Record, port: u64, size: u64, value: u64) -> None:
     """Write a port."""
     io_allowed(cpu, port, size)
-    intercept_io(cpu, rec, port, size, False, False)
+    intercept_io(cpu, port, size, 0, next_rip(cpu, rec))
     bus_call(cpu, BUS_OUT, port, size, value)
 
 
@@ -279,12 +280,13 @@ _ports("EF", "OUT", False, False, True)
 
 
 @insn("INVLPG", "0F 01 /7 Mb", ref="APM3 4 INVLPG", raw=True, cpl0=True, control=True,
-      intercept=INVLPG_BIT)  # fmt: skip
+)  # fmt: skip
 def invlpg() -> Any:
     """Drop the translation of a page."""
 
-    @typed(inline=True)
+    @typed(leaves=True, inline=True)
     def invlpg(cpu: Cpu, rec: Record) -> None:
+        intercept_invlpg(cpu, effective(cpu, rec))
         purge_page(cpu, cpu.asid, current_pcid(cpu), effective(cpu, rec))
 
     return invlpg

@@ -13,7 +13,14 @@ from worldswitch.metal.x86.mode import MODE_LONG, purge_all, update_mode
 from worldswitch.metal.x86.msrs import read_msr, write_msr
 from worldswitch.metal.x86.operands import PUT, effective
 from worldswitch.metal.x86.state import RAX, RCX, RDX, Cpu, Record
-from worldswitch.metal.x86.svm.intercepts import intercept_msr
+from worldswitch.metal.x86.svm.intercepts import (
+    NO_MOV,
+    intercept_cr_read,
+    intercept_cr_write,
+    intercept_dr_read,
+    intercept_dr_write,
+    intercept_msr,
+)
 
 DR6_ONES = 0xFFFF_0FF0
 DR6_WRITABLE = 0xE00F
@@ -57,13 +64,23 @@ def write_cr(cpu: Cpu, number: u64, value: u64) -> None:
     cpu.check = 1
 
 
+@typed(leaves=True)
+def check_cr(cpu: Cpu, number: u64) -> None:
+    """#UD for a control register that does not exist."""
+    if number > 8 or number == 1 or (number > 4 and number < 8):
+        undefined(cpu)
+
+
 @insn("MOV", "0F 20 /r", ref="APM3 4 MOV CRn", raw=True, cpl0=True)
 def mov_from_cr() -> Any:
     """Control register to general register."""
 
     @typed(leaves=True, inline=True)
     def mov_from_cr(cpu: Cpu, rec: Record) -> None:
-        cpu.gr[rec.rm] = narrow(cpu, read_cr(cpu, cr_number(rec)))
+        number = cr_number(rec)
+        value = read_cr(cpu, number)
+        intercept_cr_read(cpu, number, u64(rec.rm))
+        cpu.gr[rec.rm] = narrow(cpu, value)
 
     return mov_from_cr
 
@@ -74,7 +91,10 @@ def mov_to_cr() -> Any:
 
     @typed(leaves=True, inline=True)
     def mov_to_cr(cpu: Cpu, rec: Record) -> None:
-        write_cr(cpu, cr_number(rec), narrow(cpu, cpu.gr[rec.rm]))
+        value = narrow(cpu, cpu.gr[rec.rm])
+        check_cr(cpu, cr_number(rec))
+        intercept_cr_write(cpu, cr_number(rec), u64(rec.rm), value)
+        write_cr(cpu, cr_number(rec), value)
 
     return mov_to_cr
 
@@ -86,6 +106,7 @@ def mov_from_dr() -> Any:
     @typed(leaves=True, inline=True)
     def mov_from_dr(cpu: Cpu, rec: Record) -> None:
         number = dr_number(cpu, u64(rec.reg))
+        intercept_dr_read(cpu, u64(rec.reg), u64(rec.rm))
         cpu.gr[rec.rm] = narrow(cpu, cpu.dr[number])
 
     return mov_from_dr
@@ -97,7 +118,9 @@ def mov_to_dr() -> Any:
 
     @typed(leaves=True, inline=True)
     def mov_to_dr(cpu: Cpu, rec: Record) -> None:
-        write_dr(cpu, dr_number(cpu, u64(rec.reg)), narrow(cpu, cpu.gr[rec.rm]))
+        number = dr_number(cpu, u64(rec.reg))
+        intercept_dr_write(cpu, u64(rec.reg), u64(rec.rm))
+        write_dr(cpu, number, narrow(cpu, cpu.gr[rec.rm]))
 
     return mov_to_dr
 
@@ -153,8 +176,9 @@ def write_dr(cpu: Cpu, number: u64, value: u64) -> None:
 def clts() -> Any:
     """Clear CR0.TS."""
 
-    @typed(inline=True)
+    @typed(leaves=True, inline=True)
     def clts(cpu: Cpu, rec: Record) -> None:
+        intercept_cr_write(cpu, 0, NO_MOV, cpu.cr0 & ~u64(Cr0.TS))
         cpu.cr0 = cpu.cr0 & ~u64(Cr0.TS)
         update_mode(cpu)
 
@@ -164,8 +188,9 @@ def clts() -> Any:
 @typed(leaves=True, inline=False)
 def load_machine_status(cpu: Cpu, value: u64) -> None:
     """LMSW: PE can be set but not cleared."""
-    low = value & 15
-    write_cr0(cpu, (cpu.cr0 & ~u64(14)) | low | (cpu.cr0 & 1))
+    new = (cpu.cr0 & ~u64(14)) | (value & 15)
+    intercept_cr_write(cpu, 0, NO_MOV, new)
+    write_cr0(cpu, new)
 
 
 @insn("LMSW", "0F 01 /6 Ew", ref="APM3 4 LMSW", raw=True, cpl0=True, control=True)
@@ -200,6 +225,7 @@ def smsw(w: Any) -> Any:
     @typed(leaves=True, inline=True)
     def smsw(cpu: Cpu, rec: Record) -> None:
         check_umip(cpu)
+        intercept_cr_read(cpu, 0, NO_MOV)
         put(cpu, rec.rm, u(cpu.cr0))
 
     return smsw
@@ -212,6 +238,7 @@ def smsw_memory() -> Any:
     @typed(leaves=True, inline=True)
     def smsw_memory(cpu: Cpu, rec: Record) -> None:
         check_umip(cpu)
+        intercept_cr_read(cpu, 0, NO_MOV)
         store_u16(cpu, rec.seg, effective(cpu, rec), u16(cpu.cr0))
 
     return smsw_memory

@@ -8,19 +8,11 @@ permission bitmap of the TSS), and before anything has changed.
 from worldswitch.arch.x86.permission_maps import MSRPM_RANGES, MSRS_PER_RANGE
 from worldswitch.arch.x86.registers import CR0_SELECTIVE
 from worldswitch.arch.x86.svm_controls import Intercept1
-from worldswitch.arch.x86.svm_exits import (
-    IOIO_PORT_SHIFT,
-    IOIO_SEGMENT_SHIFT,
-    MOV_CR,
-    IoioInfo,
-    SvmExit,
-)
+from worldswitch.arch.x86.svm_exits import IOIO_PORT_SHIFT, MOV_CR, IoioInfo, SvmExit
 from worldswitch.engine import peek_u8, typed, u64
-from worldswitch.metal.x86.decode import PREFIX_ADDRESS, PREFIX_REP, PREFIX_REPNE
 from worldswitch.metal.x86.leave import vmexit
-from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
 from worldswitch.metal.x86.physical import is_memory
-from worldswitch.metal.x86.state import DS, ES, FLAT, Cpu, Record
+from worldswitch.metal.x86.state import Cpu
 from worldswitch.metal.x86.svm.features import (
     SVM_DECODE_ASSISTS,
     SVM_PAUSE_FILTER,
@@ -137,47 +129,35 @@ def check_msr_map(cpu: Cpu, msr: u64, write: u64) -> None:
 
 
 @typed(leaves=True)
-def intercept_io(cpu: Cpu, rec: Record, port: u64, size: u64, read: bool, string: bool) -> None:
-    """An access of 1, 2 or 4 bytes to a port, after the checks of IOPL and the TSS's bitmap."""
+def intercept_io(cpu: Cpu, port: u64, size: u64, info: u64, next_rip: u64) -> None:
+    """An access of 1, 2 or 4 bytes to a port, after the checks of IOPL and the TSS's bitmap.
+
+    info: IN, STR and REP of IoioInfo, with `io_address` for the string forms. next_rip: of the
+    instruction behind it.
+    """
     if cpu.intercepts[3] & Intercept1.IOIO_PROT != 0:
-        check_io_map(cpu, rec, port, size, io_form(cpu, rec, read, string))
+        check_io_map(cpu, port, size, info, next_rip)
 
 
-@typed(inline=False)
-def io_form(cpu: Cpu, rec: Record, read: bool, string: bool) -> u64:
-    """EXITINFO1 without port and size. ref: APM2 15.10.2"""
-    info: u64 = 0
-    if read:
-        info = u64(IoioInfo.IN)
-    if not string:
-        return info
-    info = info | IoioInfo.STR
-    if rec.prefixes & (PREFIX_REP | PREFIX_REPNE) != 0:
-        info = info | IoioInfo.REP
-    other = rec.prefixes & PREFIX_ADDRESS != 0
-    if cpu.mode & MODE_LONG != 0:
-        info = info | (IoioInfo.A32 if other else IoioInfo.A64)
-    elif (cpu.mode & MODE_CODE32 != 0) == other:
-        info = info | IoioInfo.A16
-    else:
-        info = info | IoioInfo.A32
-    segment = u64(rec.seg)
-    if read:
-        segment = ES
-    elif segment == FLAT:
-        segment = DS
-    return info | (segment << IOIO_SEGMENT_SHIFT)
+@typed
+def io_address(address_size: u64, segment: u64) -> u64:
+    """The part of `info` that INS and OUTS add: address size in bytes, number of the segment."""
+    bits: u64 = IoioInfo.A64
+    if address_size == 2:
+        bits = u64(IoioInfo.A16)
+    elif address_size == 4:
+        bits = u64(IoioInfo.A32)
+    return bits | (segment << 10)
 
 
 @typed(leaves=True, inline=False)
-def check_io_map(cpu: Cpu, rec: Record, port: u64, size: u64, info: u64) -> None:
+def check_io_map(cpu: Cpu, port: u64, size: u64, info: u64, next_rip: u64) -> None:
     """#VMEXIT(IOIO) if the map has a one for any of the ports. ref: APM2 15.10"""
     here = cpu.iopm + (port >> 3)
     bits = map_byte(cpu, here) | (map_byte(cpu, here + 1) << 8)
     if (bits >> (port & 7)) & ((u64(1) << size) - 1) == 0:
         return
-    following = rec.pc + u64(rec.ilen)
-    vmexit(cpu, SvmExit.IOIO, info | (size << 4) | (port << IOIO_PORT_SHIFT), following)
+    vmexit(cpu, SvmExit.IOIO, info | (size << 4) | (port << IOIO_PORT_SHIFT), next_rip)
 
 
 @typed(leaves=True)

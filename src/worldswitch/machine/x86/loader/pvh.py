@@ -1,0 +1,58 @@
+"""ELF kernels with a PVH entry point. ref: Xen docs/misc/pvh.pandoc, hvm/start_info.h."""
+
+import struct
+from pathlib import Path
+
+from worldswitch.machine.image import ImageError, read_image
+from worldswitch.machine.x86.loader.elf import Elf
+from worldswitch.machine.x86.loader.entry import (
+    CODE_32,
+    Entry,
+    Placement,
+    Platform,
+    protected32,
+)
+
+OWNER = b"Xen"
+PHYS32_ENTRY = 18
+START_MAGIC = 0x336E_C578
+VERSION = 1
+
+
+def entry_point(elf: Elf) -> int | None:
+    """The 32-bit physical entry point in the ELF notes; None: there is none."""
+    for owner, kind, content in elf.notes():
+        if owner == OWNER and kind == PHYS32_ENTRY and len(content) in (4, 8):
+            return int.from_bytes(content, "little") & 0xFFFF_FFFF
+    return None
+
+
+def load_pvh(path: Path, elf: Elf, initrd: Path | None, append: str, platform: Platform) -> Entry:
+    """An ELF kernel ready to start at its PVH entry point; raises ImageError."""
+    address = entry_point(elf)
+    if address is None:
+        raise ImageError(
+            f"{path} is a {elf.bits}-bit ELF file without a PVH entry point (the ELF note "
+            "XEN_ELFNOTE_PHYS32_ENTRY), so nothing says how to start it. Give a kernel that has "
+            "one, a 32-bit ELF kernel with a multiboot header, or a Linux bzImage."
+        )
+    elf.check_entry(address)
+    placement = Placement(platform)
+    end = elf.place(placement)
+    gdt = placement.gdt(CODE_32)
+    modules = 0
+    if initrd is not None:
+        disk = read_image(initrd)
+        at = placement.high(disk, str(initrd), 1 << 32, end)
+        modules = placement.low(struct.pack("<QQQQ", at, len(disk), 0, 0), "the module list")
+    line = placement.text(append, "the command line")
+    ranges = b"".join(
+        struct.pack("<QQII", part.start, part.size, part.type, 0) for part in placement.map
+    )
+    table = placement.low(ranges, "the memory map")
+    info = struct.pack(
+        "<IIIIQQQQII", START_MAGIC, VERSION, 0, 1 if modules else 0, modules, line,
+        platform.tables.rsdp, table, len(placement.map), 0,
+    )  # fmt: skip
+    start_info = placement.low(info, "the start info")
+    return Entry("PVH", tuple(placement.parts), protected32(gdt, address, 0, start_info))

@@ -1,0 +1,1 @@
+"""Binary floating point in integers: what the processors' arithmetic has in common."""
