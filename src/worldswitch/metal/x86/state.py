@@ -377,10 +377,6 @@ class Cpu(Struct):
     pause_last: u64
     event_info: u64
     """The event that is being delivered, in the form of EXITINTINFO; 0 if none is."""
-    event_rip: u64
-    """RIP to go back to if that fails, with `event_soft`: it pushes the next instruction's."""
-    event_soft: u8
-    """1: the event comes from an instruction behind which it returns (INT n, INT3, INTO)."""
     virtual_lbr: u8
     """1: last-branch registers are switched."""
     scaled_tsc: u8

@@ -208,8 +208,6 @@ def refuse(cpu: Cpu) -> None:
 @typed(inline=False)
 def store_exit(cpu: Cpu) -> None:
     """#VMEXIT as the VMCB sees it: the guest's state, and why it was left. ref: APM2 15.6"""
-    if cpu.event_info != 0 and cpu.event_soft != 0:
-        cpu.rip = cpu.event_rip
     shadow = was_in_shadow(cpu)
     page_changes(cpu, cpu.vmcb_physical)
     following = following_rip(cpu)
