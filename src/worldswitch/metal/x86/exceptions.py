@@ -21,8 +21,9 @@ EVENT_EXCEPTION = 3
 EVENT_SOFTWARE = 4
 """INT n."""
 EVENT_SOFTWARE_EXCEPTION = 6
-"""INT3 and INTO: exceptions that a gate has to allow. (EVENTINJ has no kind of its own for them.)"""
-"""Kinds of events, as in EVENTINJ. ref: APM2 15.20"""
+"""INT3 and INTO: exceptions that a gate has to allow, which EVENTINJ calls EVENT_EXCEPTION.
+
+Kinds of events, the others as in EVENTINJ. ref: APM2 15.20"""
 
 CONTRIBUTORY = 1 << 0 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 21
 

@@ -76,6 +76,8 @@ def left(cpu: Cpu) -> bool:
 @typed(inline=False)
 def resume(cpu: Cpu) -> u64:
     """The record to execute at RIP, after pending events have been taken."""
+    if cpu.trap_armed != 0:
+        single_end(cpu)
     rounds: u64 = 0
     while rounds < ROUNDS:
         rounds += 1
@@ -133,6 +135,8 @@ def leave(cpu: Cpu, rec: Record) -> u64:
         cpu.rip = rec.pc
     if cpu.leave == LEAVE_TRAP or cpu.leave == LEAVE_EXIT or cpu.leave == LEAVE_VMEXIT_AFTER:
         cpu.rip = rec.pc + u64(rec.ilen)
+    else:
+        cpu.trap_armed = 0
     cpu.exit_record = address_of(rec)
     if not left(cpu):
         return 0
@@ -153,8 +157,6 @@ def jump(cpu: Cpu, rec: Record, target: u64) -> u64:
 def slow_jump(cpu: Cpu, target: u64) -> u64:
     """Continue at `target`, looked up."""
     cpu.rip = target
-    if cpu.mode & MODE_SINGLE != 0:
-        single_end(cpu)
     return resume(cpu)
 
 
@@ -173,8 +175,6 @@ def slow_taken(cpu: Cpu, rec: Record) -> u64:
     """Look the target up, and link it if that stays right as long as this record exists."""
     target = u64(rec.imm)
     cpu.rip = target
-    if cpu.mode & MODE_SINGLE != 0:
-        single_end(cpu)
     entry = cpu.jumps[target & (JUMP_CACHE_SIZE - 1)]
     if cpu.budget > 0 and entry.pc == target and entry.tag == cpu.tag:
         found = entry.record
@@ -294,5 +294,4 @@ def end_single(cpu: Cpu, rec: Record) -> u64:
     """Behind it."""
     cpu.budget -= i64(rec.count)
     cpu.rip = rec.pc
-    single_end(cpu)
     return resume(cpu)

@@ -26,7 +26,7 @@ from worldswitch.metal.x86.segments import (
     put_null_stack,
     system_type,
 )
-from worldswitch.metal.x86.state import CS, ENTERED, RSP, SS, TR, Cpu
+from worldswitch.metal.x86.state import CS, RSP, SS, TR, Cpu
 
 
 @typed(leaves=True, inline=False)

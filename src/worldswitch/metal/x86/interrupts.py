@@ -1,8 +1,6 @@
 """What comes from outside: which pending event is taken next. ref: APM2 8.5 Priorities"""
 
 from worldswitch.arch.x86.registers import Rflags
-from worldswitch.arch.x86.svm_controls import Intercept1
-from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.engine import typed, u8, u64
 from worldswitch.metal.x86.apic import LVT_LINT0, acknowledge, apic_vector, poll_timer
 from worldswitch.metal.x86.bus import BUS_ACKNOWLEDGE, bus_call
@@ -12,7 +10,7 @@ from worldswitch.metal.x86.exceptions import (
     deliver_debug,
     deliver_event,
 )
-from worldswitch.metal.x86.leave import vmexit
+from worldswitch.metal.x86.mode import MODE_SINGLE, retag, update_mode
 from worldswitch.metal.x86.pending import (
     PENDING_INIT,
     PENDING_INTR,
@@ -20,24 +18,20 @@ from worldswitch.metal.x86.pending import (
     PENDING_STARTUP,
 )
 from worldswitch.metal.x86.reset import init_reset, startup
+from worldswitch.metal.x86.single import in_shadow, in_stack_shadow
 from worldswitch.metal.x86.state import Cpu
 from worldswitch.metal.x86.svm.events import (
+    exit_for_physical,
     physical_enabled,
     redirect_init,
     take_before,
     take_virtual_interrupt,
     take_virtual_nmi,
+    virtual_event,
 )
-from worldswitch.metal.x86.timers import instructions
 
 LVT_MASKED = 0x10000
 EXTINT = 7
-
-
-@typed(inline=True)
-def in_shadow(cpu: Cpu) -> bool:
-    """Whether the last instruction was STI or a load of SS, which delays interrupts by one."""
-    return cpu.shadow_at == instructions(cpu) and cpu.shadow_at != 0
 
 
 @typed
@@ -84,41 +78,68 @@ def take_interrupt(cpu: Cpu) -> bool:
     return False
 
 
+@typed
+def shadow_step(cpu: Cpu) -> None:
+    """Something waits for the end of an interrupt shadow: look again behind one instruction."""
+    cpu.mode = cpu.mode | MODE_SINGLE
+    retag(cpu)
+    cpu.shadow_stepping = 1
+    cpu.check = 1
+
+
+@typed
+def end_shadow_step(cpu: Cpu) -> None:
+    """Behind that instruction: the mode is what it says again."""
+    if cpu.shadow_stepping != 0:
+        cpu.shadow_stepping = 0
+        update_mode(cpu)
+
+
+@typed(leaves=True, inline=False)
+def take_reset(cpu: Cpu) -> bool:
+    """INIT and start-up."""
+    if redirect_init(cpu):
+        return True
+    if cpu.pending & PENDING_INIT != 0:
+        cpu.pending = cpu.pending & ~u64(PENDING_INIT)
+        init_reset(cpu)
+        return True
+    if cpu.running == 0 and cpu.pending & PENDING_STARTUP != 0:
+        cpu.pending = cpu.pending & ~u64(PENDING_STARTUP)
+        startup(cpu)
+        return True
+    return False
+
+
 @typed(leaves=True, inline=False)
 def take_events(cpu: Cpu) -> bool:
     """Take the most urgent event that is pending and enabled; False if there is none."""
     poll_timer(cpu)
+    end_shadow_step(cpu)
     guest = cpu.guest != 0
     if guest and take_before(cpu):
         return True
     if cpu.gif == 0:
         return take_debug(cpu)
-    if redirect_init(cpu):
-        return True
-    pending = cpu.pending
-    if pending & PENDING_INIT != 0:
-        cpu.pending = pending & ~u64(PENDING_INIT)
-        init_reset(cpu)
+    if take_reset(cpu):
         return True
     if cpu.running == 0:
-        if pending & PENDING_STARTUP != 0:
-            cpu.pending = pending & ~u64(PENDING_STARTUP)
-            startup(cpu)
-            return True
         return False
-    if cpu.dr6_pending != 0:
+    if cpu.dr6_pending != 0 and not in_stack_shadow(cpu):
         deliver_debug(cpu)
         return True
     enabled = cpu.flags & Rflags.IF != 0
+    waiting = cpu.pending != 0 or apic_vector(cpu) != 0
     if guest:
         enabled = physical_enabled(cpu)
-        if enabled and cpu.intercepts[3] & Intercept1.INTR != 0 and interrupt_waits(cpu):
-            vmexit(cpu, SvmExit.INTR, 0, 0)
+        exit_for_physical(cpu, enabled and interrupt_waits(cpu))
+        waiting = waiting or virtual_event(cpu)
     if in_shadow(cpu):
-        cpu.check = 1
+        if cpu.dr6_pending != 0 or waiting:
+            shadow_step(cpu)
         return False
-    if pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
-        cpu.pending = pending & ~u64(PENDING_NMI)
+    if cpu.pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
+        cpu.pending = cpu.pending & ~u64(PENDING_NMI)
         cpu.nmi_blocked = 1
         cpu.halted = 0
         deliver_event(cpu, 2, u64(EVENT_NMI), False, 0)

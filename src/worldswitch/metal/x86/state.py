@@ -185,6 +185,10 @@ class Cpu(Struct):
     """DR6 bits of a debug trap that the next instruction boundary takes; 0 if none."""
     shadow_at: u64
     """Count of executed instructions at which an interrupt shadow ends; see `in_shadow`."""
+    shadow_stepping: u8
+    """1: blocks are one instruction long because an event waits for the end of a shadow."""
+    shadow_of_ss: u8
+    """1: the last shadow is that of a load of SS, which holds off debug exceptions too."""
     cr0: u64
     cr2: u64
     cr3: u64

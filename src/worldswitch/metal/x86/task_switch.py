@@ -6,11 +6,11 @@ from worldswitch.arch.x86.segments import SystemType
 from worldswitch.engine import Leave, typed, u8, u64
 from worldswitch.metal.x86.access import check_store, system_linear, system_load, system_store
 from worldswitch.metal.x86.code_segments import check_present
+from worldswitch.metal.x86.control import load_pdptes
 from worldswitch.metal.x86.flags import rflags, set_status
 from worldswitch.metal.x86.frames import build_frame, commit_stack, enter_same_stack
 from worldswitch.metal.x86.leave import LEAVE_FAULT, LEAVE_TASK, fault_with, general_protection
 from worldswitch.metal.x86.mode import purge_space, update_mode
-from worldswitch.metal.x86.paging import read_entry
 from worldswitch.metal.x86.segments import (
     BUSY,
     data_descriptor,
@@ -195,13 +195,10 @@ def read_task(cpu: Cpu) -> None:
 @typed(leaves=True, inline=False)
 def load_address_space(cpu: Cpu, value: u64) -> None:
     """CR3 of the new task; the translations of the old one go, but for global ones."""
+    if cpu.cr4 & Cr4.PAE != 0:
+        load_pdptes(cpu, value)
     cpu.cr3 = value
     purge_space(cpu, cpu.asid, 0, False, False)
-    if cpu.cr4 & Cr4.PAE != 0:
-        n: u64 = 0
-        while n < 4:
-            cpu.pdpte[n] = read_entry(cpu, (value & 0xFFFF_FFE0) + n * 8, 8)
-            n += 1
 
 
 @typed(leaves=True, inline=False)

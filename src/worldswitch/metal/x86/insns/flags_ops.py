@@ -10,7 +10,6 @@ from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.leave import general_protection
 from worldswitch.metal.x86.mode import MODE_V86, update_mode
 from worldswitch.metal.x86.operands import put_b
-from worldswitch.metal.x86.single import single_end
 from worldswitch.metal.x86.stack import PEEK_STACK, PUSH, drop
 from worldswitch.metal.x86.state import RAX, Cpu, Record
 
@@ -174,6 +173,5 @@ def popf(w: Width) -> Any:
     def popf(cpu: Cpu, rec: Record) -> None:
         popped_flags(cpu, u64(peek(cpu, 0)), wide)
         drop(cpu, u64(size))
-        single_end(cpu)
 
     return popf

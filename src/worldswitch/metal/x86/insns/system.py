@@ -148,6 +148,7 @@ def set_interrupts(cpu: Cpu) -> None:
     if may_change_if(cpu):
         if cpu.flags & Rflags.IF == 0:
             cpu.shadow_at = instructions(cpu)
+            cpu.shadow_of_ss = 0
         cpu.flags = cpu.flags | Rflags.IF
         cpu.check = 1
     else:

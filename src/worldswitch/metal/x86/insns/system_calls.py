@@ -11,6 +11,7 @@ from worldswitch.metal.x86.leave import general_protection, undefined
 from worldswitch.metal.x86.mode import MODE_LMA, MODE_LONG, MODE_PROTECTED, update_mode
 from worldswitch.metal.x86.operands import PUT, next_rip
 from worldswitch.metal.x86.paging import canonical
+from worldswitch.metal.x86.single import arm_trap
 from worldswitch.metal.x86.state import CS, FS, GS, RCX, RDX, RSP, SS, Cpu, Record
 
 R11 = 11
@@ -61,6 +62,7 @@ def system_call(cpu: Cpu, after: u64) -> None:
         cpu.flags = cpu.flags & ~u64(Rflags.IF | Rflags.RF | Rflags.VM)
         fast_code(cpu, selector, CODE32, 0)
     set_flat(cpu, SS, selector + 8, DATA32, 0)
+    arm_trap(cpu)
     cpu.cpl = 0
     cpu.check = 1
     update_mode(cpu)
@@ -104,6 +106,7 @@ def system_return(cpu: Cpu, wide: bool) -> None:
     # SS keeps its attributes on AMD's processors but for the level; they are set here as SYSCALL
     # sets them, which no 64-bit code can tell.
     set_flat(cpu, SS, (base + 8) | 3, DATA32, 3)
+    arm_trap(cpu)
     cpu.rip = target
     cpu.cpl = 3
     cpu.check = 1

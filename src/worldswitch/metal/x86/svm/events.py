@@ -23,7 +23,6 @@ from worldswitch.metal.x86.exceptions import (
     EVENT_EXTERNAL,
     EVENT_NMI,
     EVENT_SOFTWARE,
-    deliver_debug,
     deliver_event,
 )
 from worldswitch.metal.x86.leave import vmexit
@@ -116,13 +115,27 @@ def take_before(cpu: Cpu) -> bool:
         vmexit(cpu, SvmExit.SMI, 0, 0)
     if cpu.pending & PENDING_INIT != 0 and cpu.intercepts[3] & Intercept1.INIT != 0:
         vmexit(cpu, SvmExit.INIT, 0, 0)
-    if cpu.dr6_pending != 0:
-        deliver_debug(cpu)
-        return True
-    # These are not held back by an interrupt shadow, nor by the guest's own NMI handler.
+    return False
+
+
+@typed(leaves=True, inline=False)
+def exit_for_physical(cpu: Cpu, interrupt: bool) -> None:
+    """#VMEXIT for an NMI, or for an interrupt if one is pending and enabled.
+
+    Neither an interrupt shadow nor the guest's own NMI handler holds these back.
+    """
     if cpu.pending & PENDING_NMI != 0 and cpu.intercepts[3] & Intercept1.NMI != 0:
         vmexit(cpu, SvmExit.NMI, 0, 0)
-    return False
+    if interrupt and cpu.intercepts[3] & Intercept1.INTR != 0:
+        vmexit(cpu, SvmExit.INTR, 0, 0)
+
+
+@typed
+def virtual_event(cpu: Cpu) -> bool:
+    """Whether a virtual interrupt or NMI is pending, enabled or not."""
+    if cpu.v_intr & V_IRQ != 0:
+        return True
+    return cpu.v_intr & (V_NMI | V_NMI_ENABLE) == V_NMI | V_NMI_ENABLE
 
 
 @typed(leaves=True, inline=False)

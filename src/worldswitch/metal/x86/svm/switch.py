@@ -258,6 +258,7 @@ def return_to_host(cpu: Cpu) -> None:
     cpu.delivering = 0
     cpu.dr6_pending = 0
     cpu.trap_armed = 0
+    cpu.shadow_stepping = 0
     cpu.event_info = 0
     cpu.inject = 0
     cpu.shadow_at = 0
