@@ -23,7 +23,12 @@ PDPTE_RESERVED = 0xFFF0_0000_0000_01E6
 
 @typed(leaves=True, inline=False)
 def load_pdptes(cpu: Cpu, cr3: u64) -> None:
-    """The four page-directory pointers of PAE paging. ref: APM2 5.2.2"""
+    """The four page-directory pointers of PAE paging. ref: APM2 5.2.2
+
+    With nested paging they are read by each walk instead.
+    """
+    if cpu.nested != 0:
+        return
     table = cr3 & 0xFFFF_FFE0
     n: u64 = 0
     while n < 4:

@@ -4,8 +4,9 @@ from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Rflags
 from worldswitch.engine import Leave, typed, u8, u32, u64
 from worldswitch.metal.x86.delivery import deliver
-from worldswitch.metal.x86.leave import LEAVE_FAULT, LEAVE_SHUTDOWN, LEAVE_TASK
+from worldswitch.metal.x86.leave import LEAVE_FAULT, LEAVE_TASK
 from worldswitch.metal.x86.state import Cpu
+from worldswitch.metal.x86.svm.delivery import intercept_exception, note_event, triple_fault
 
 DELIVERING_NONE = 0
 DELIVERING_BENIGN = 1
@@ -55,25 +56,32 @@ def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64)
         first = class_of(vector)
     cpu.delivering = first
     cpu.trap_armed = 0
+    # What VMRUN injects is not intercepted, and CR2 is as the VMCB has it.
+    injected = cpu.inject != 0
+    cpu.inject = 0
     while True:
         software = now_kind == EVENT_SOFTWARE or now_kind == EVENT_SOFTWARE_EXCEPTION
         try:
-            before_delivery(cpu, now_vector, now_kind)
+            if not injected:
+                before_delivery(cpu, now_vector, now_kind, now_error)
+            note_event(cpu, now_vector, now_kind, now_has, now_error)
             deliver(cpu, now_vector, software, now_has, now_error)
             cpu.delivering = 0
+            cpu.event_info = 0
             return
         except Leave:
+            if (software or injected) and cpu.leave != LEAVE_TASK:
+                cpu.rip = cpu.software_rip
             if cpu.leave == LEAVE_FAULT:
                 if software:
-                    cpu.rip = cpu.software_rip
                     cpu.flags = cpu.flags | Rflags.RF
             elif cpu.leave != LEAVE_TASK:
                 raise Leave
+        injected = False
         second = class_of(u64(cpu.vector))
         if cpu.delivering == DELIVERING_DOUBLE_FAULT:
             cpu.delivering = 0
-            cpu.leave = LEAVE_SHUTDOWN
-            raise Leave
+            triple_fault(cpu)
         now_kind = EVENT_EXCEPTION
         now_vector = u64(cpu.vector)
         now_has = cpu.has_error != 0
@@ -94,9 +102,10 @@ def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64)
 
 
 @typed(leaves=True)
-def before_delivery(cpu: Cpu, vector: u64, kind: u64) -> None:
-    """What an exception changes before it is delivered: CR2, DR6, RF."""
-    if kind == EVENT_EXCEPTION:
+def before_delivery(cpu: Cpu, vector: u64, kind: u64, error: u64) -> None:
+    """Before an exception is delivered: it may be intercepted; #PF writes CR2."""
+    if kind == EVENT_EXCEPTION or kind == EVENT_SOFTWARE_EXCEPTION:
+        intercept_exception(cpu, vector, error)
         if vector == Vector.PF:
             cpu.cr2 = cpu.fault_address
 

@@ -28,7 +28,12 @@ from worldswitch.metal.x86.mode import MODE_ALIGN, MODE_LONG, MODE_SINGLE, PAGE
 from worldswitch.metal.x86.segment_checks import check_segment
 from worldswitch.metal.x86.single import single_begin, single_end
 from worldswitch.metal.x86.state import CS, JUMP_CACHE_SIZE, SCRATCH, Cpu, Record
-from worldswitch.metal.x86.svm.switch import enter_guest, leave_guest, looked_at
+from worldswitch.metal.x86.svm.switch import (
+    enter_guest,
+    leave_guest,
+    looked_at,
+    preempt_guest,
+)
 from worldswitch.metal.x86.timers import instructions, refill
 
 NO_TAG = 0xFFFF_FFFF_FFFF_FFFF
@@ -76,6 +81,8 @@ def resume(cpu: Cpu) -> u64:
     rounds: u64 = 0
     while rounds < ROUNDS:
         rounds += 1
+        if cpu.vm_request != 0 and not enter_guest(cpu):
+            return 0
         if cpu.check != 0:
             cpu.check = 0
             try:
@@ -88,14 +95,16 @@ def resume(cpu: Cpu) -> u64:
                 cpu.check = 1
                 continue
         if cpu.vm_request != 0:
-            if not enter_guest(cpu):
-                return 0
             continue
         if cpu.running != 1:
             if cpu.running == 2:
                 return stop_native(cpu, Exit.SHUTDOWN)
             return stop_native(cpu, Exit.STOPPED)
         if cpu.halted != 0:
+            if cpu.guest != 0 and cpu.vm_native == 0:
+                # The host's next interrupt ends the wait: that is when its slice is over.
+                preempt_guest(cpu)
+                return 0
             return stop_native(cpu, Exit.HALT)
         if cpu.budget <= 0:
             if cpu.slice_end > instructions(cpu):
@@ -103,7 +112,8 @@ def resume(cpu: Cpu) -> u64:
                 cpu.check = 1
                 continue
             if cpu.guest != 0 and cpu.vm_native == 0:
-                return stop_native(cpu, Exit.PREEMPTED)
+                preempt_guest(cpu)
+                return 0
             return stop_native(cpu, Exit.BUDGET)
         found = cached(cpu, cpu.rip)
         if found != 0:

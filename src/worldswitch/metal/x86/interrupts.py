@@ -20,6 +20,15 @@ from worldswitch.metal.x86.pending import (
 from worldswitch.metal.x86.reset import init_reset, startup
 from worldswitch.metal.x86.single import in_shadow, in_stack_shadow
 from worldswitch.metal.x86.state import Cpu
+from worldswitch.metal.x86.svm.events import (
+    exit_for_physical,
+    physical_enabled,
+    redirect_init,
+    take_before,
+    take_virtual_interrupt,
+    take_virtual_nmi,
+    virtual_event,
+)
 
 LVT_MASKED = 0x10000
 EXTINT = 7
@@ -32,6 +41,41 @@ def external_enabled(cpu: Cpu) -> bool:
         return True
     entry = cpu.apic_lvt[LVT_LINT0]
     return entry & LVT_MASKED == 0 and (entry >> 8) & 7 == EXTINT
+
+
+@typed
+def interrupt_waits(cpu: Cpu) -> bool:
+    """Whether an interrupt of the local APIC or of the 8259 pair is pending."""
+    if apic_vector(cpu) != 0:
+        return True
+    return cpu.pending & PENDING_INTR != 0 and external_enabled(cpu)
+
+
+@typed(leaves=True, inline=False)
+def take_debug(cpu: Cpu) -> bool:
+    """While GIF is zero: a single step is taken, breakpoints are lost. ref: APM2 15.17"""
+    cpu.dr6_pending = cpu.dr6_pending & ~u64(15)
+    if cpu.dr6_pending == 0:
+        return False
+    deliver_debug(cpu)
+    return True
+
+
+@typed(leaves=True, inline=False)
+def take_interrupt(cpu: Cpu) -> bool:
+    """Deliver a maskable interrupt, which is enabled; False if there is none."""
+    vector = apic_vector(cpu)
+    if vector != 0:
+        acknowledge(cpu, vector)
+        cpu.halted = 0
+        deliver_event(cpu, vector, u64(EVENT_EXTERNAL), False, 0)
+        return True
+    if cpu.pending & PENDING_INTR != 0 and external_enabled(cpu):
+        cpu.halted = 0
+        taken = u64(u8(bus_call(cpu, BUS_ACKNOWLEDGE, 0, 1, 0)))
+        deliver_event(cpu, taken, u64(EVENT_EXTERNAL), False, 0)
+        return True
+    return False
 
 
 @typed
@@ -52,46 +96,56 @@ def end_shadow_step(cpu: Cpu) -> None:
 
 
 @typed(leaves=True, inline=False)
+def take_reset(cpu: Cpu) -> bool:
+    """INIT and start-up."""
+    if redirect_init(cpu):
+        return True
+    if cpu.pending & PENDING_INIT != 0:
+        cpu.pending = cpu.pending & ~u64(PENDING_INIT)
+        init_reset(cpu)
+        return True
+    if cpu.running == 0 and cpu.pending & PENDING_STARTUP != 0:
+        cpu.pending = cpu.pending & ~u64(PENDING_STARTUP)
+        startup(cpu)
+        return True
+    return False
+
+
+@typed(leaves=True, inline=False)
 def take_events(cpu: Cpu) -> bool:
     """Take the most urgent event that is pending and enabled; False if there is none."""
     poll_timer(cpu)
+    end_shadow_step(cpu)
+    guest = cpu.guest != 0
+    if guest and take_before(cpu):
+        return True
     if cpu.gif == 0:
-        return False
-    pending = cpu.pending
-    if pending & PENDING_INIT != 0:
-        cpu.pending = pending & ~u64(PENDING_INIT)
-        init_reset(cpu)
+        return take_debug(cpu)
+    if take_reset(cpu):
         return True
     if cpu.running == 0:
-        if pending & PENDING_STARTUP != 0:
-            cpu.pending = pending & ~u64(PENDING_STARTUP)
-            startup(cpu)
-            return True
         return False
-    end_shadow_step(cpu)
     if cpu.dr6_pending != 0 and not in_stack_shadow(cpu):
         deliver_debug(cpu)
         return True
+    enabled = cpu.flags & Rflags.IF != 0
+    waiting = cpu.pending != 0 or apic_vector(cpu) != 0
+    if guest:
+        enabled = physical_enabled(cpu)
+        exit_for_physical(cpu, enabled and interrupt_waits(cpu))
+        waiting = waiting or virtual_event(cpu)
     if in_shadow(cpu):
-        if cpu.dr6_pending != 0 or pending != 0 or apic_vector(cpu) != 0:
+        if cpu.dr6_pending != 0 or waiting:
             shadow_step(cpu)
         return False
-    if pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
-        cpu.pending = pending & ~u64(PENDING_NMI)
+    if cpu.pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
+        cpu.pending = cpu.pending & ~u64(PENDING_NMI)
         cpu.nmi_blocked = 1
         cpu.halted = 0
         deliver_event(cpu, 2, u64(EVENT_NMI), False, 0)
         return True
-    if cpu.flags & Rflags.IF != 0:
-        vector = apic_vector(cpu)
-        if vector != 0:
-            acknowledge(cpu, vector)
-            cpu.halted = 0
-            deliver_event(cpu, vector, u64(EVENT_EXTERNAL), False, 0)
-            return True
-        if pending & PENDING_INTR != 0 and external_enabled(cpu):
-            cpu.halted = 0
-            taken = u64(u8(bus_call(cpu, BUS_ACKNOWLEDGE, 0, 1, 0)))
-            deliver_event(cpu, taken, u64(EVENT_EXTERNAL), False, 0)
-            return True
-    return False
+    if guest and take_virtual_nmi(cpu):
+        return True
+    if enabled and take_interrupt(cpu):
+        return True
+    return guest and take_virtual_interrupt(cpu)

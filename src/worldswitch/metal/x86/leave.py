@@ -43,6 +43,8 @@ class Exit(IntEnum):
     """A VMRUN issued from Python has not ended, but the slice has."""
     EVENT_LOOP = 8
     """Events follow each other without an instruction between them."""
+    VMRUN_FAULT = 10
+    """A VMRUN issued from Python would raise #GP."""
     DEVICE = 9
     """A device wants the machine to look (power-off, reset, or a Python exception)."""
 

@@ -21,7 +21,15 @@ from worldswitch.engine import (
 from worldswitch.metal.x86.codecache import code_written
 from worldswitch.metal.x86.leave import fault, fault_with
 from worldswitch.metal.x86.mode import INVALID_KEY, PAGE
-from worldswitch.metal.x86.nested import nested_walk
+from worldswitch.metal.x86.nested import (
+    AC,
+    FETCH,
+    POINTER_RESERVED,
+    TABLE_ACCESS,
+    USER,
+    WRITE,
+    nested_walk,
+)
 from worldswitch.metal.x86.physical import is_memory, read_device, write_device
 from worldswitch.metal.x86.state import (
     CS,
@@ -37,17 +45,10 @@ from worldswitch.metal.x86.state import (
     Cpu,
 )
 
-WRITE = 1
-FETCH = 2
-USER = 4
-AC = 8
-"""How an access is made; bits of the walk's parameter."""
 RESERVED_NX = int(Pte.NX)
 PAGE_2M = 0x1F_F000
 PAGE_1G = 0x3FFF_F000
 PAGE_4M = 0x3F_F000
-TABLE_ACCESS = 16
-"""For nested walks: an access to a page table of the guest."""
 
 
 @typed(leaves=True, inline=False)
@@ -133,8 +134,13 @@ def walk(cpu: Cpu, address: u64, access: u64) -> tuple[u64, u64, bool]:
         table = table & 0xFFFF_FFFF
         if pae:
             pointer = cpu.pdpte[(address >> 30) & 3]
+            if cpu.nested != 0:
+                # Not loaded with CR3, but read when they are needed. ref: APM2 15.25.10
+                pointer = read_entry(cpu, (cpu.cr3 & 0xFFFF_FFE0) + ((address >> 30) & 3) * 8, 8)
             if pointer & Pte.P == 0:
                 page_fault(cpu, address, access, 0)
+            if pointer & (POINTER_RESERVED | (~cpu.physical_mask & ADDRESS)) != 0:
+                page_fault(cpu, address, access, PageFaultError.P | PageFaultError.RSV)
             table = pointer & cpu.physical_mask & PAGE
     if cpu.efer & Efer.NXE == 0:
         reserved = reserved | RESERVED_NX

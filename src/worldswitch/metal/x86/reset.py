@@ -5,6 +5,7 @@ from worldswitch.engine import typed, u16, u64
 from worldswitch.metal.x86.flags import set_status
 from worldswitch.metal.x86.mode import purge_all, update_mode
 from worldswitch.metal.x86.state import CS, ES, GS, LDTR, RDX, TR, Cpu
+from worldswitch.metal.x86.svm.reset import svm_reset
 
 DATA_ATTR = int(SegAttr.P | SegAttr.S | SegAttr.TYPE_W | SegAttr.TYPE_A)
 CODE_ATTR = int(SegAttr.P | SegAttr.S | SegAttr.TYPE_CODE | SegAttr.TYPE_W | SegAttr.TYPE_A)
@@ -62,7 +63,7 @@ def init_reset(cpu: Cpu) -> None:
     cpu.dr6_pending = 0
     cpu.delivering = 0
     cpu.trap_armed = 0
-    cpu.gif = 1
+    svm_reset(cpu)
     cpu.running = 0
     if cpu.apic_base & 0x100 != 0:
         cpu.running = 1

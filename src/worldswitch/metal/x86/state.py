@@ -376,17 +376,20 @@ class Cpu(Struct):
     """Physical addresses of the active permission maps."""
     v_intr: u64
     """The word of the VMCB's control area about virtual interrupts, while a guest executes."""
-    guest_tsc_offset: u64
-    guest_tsc_ratio: u64
-    """8 integer and 32 fractional bits."""
     pause_count: u16
     pause_threshold: u16
     pause_left: u16
     pause_last: u64
     event_info: u64
     """The event that is being delivered, in the form of EXITINTINFO; 0 if none is."""
-    event_rip: u64
-    """RIP to go back to if that fails: what it pushes may be the next instruction's."""
+    virtual_lbr: u8
+    """1: last-branch registers are switched."""
+    scaled_tsc: u8
+    """1: the TSC ratio applies."""
+    inject: u64
+    """EVENTINJ of the guest that was entered, until its event is delivered; 0: none."""
+    inject_rip: u64
+    """nRIP of the VMCB: what a software interrupt that is injected returns to."""
     host_if: u8
     """RFLAGS.IF of the host, for V_INTR_MASKING."""
     host_nmi_blocked: u8

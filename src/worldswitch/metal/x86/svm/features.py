@@ -18,6 +18,8 @@ SVM_VIRTUAL_GIF = 1024
 SVM_VIRTUAL_NMI = 2048
 SVM_SHADOW_STACKS = 4096
 SVM_LONG_MODE = 8192
+SVM_SEV_ES = 16384
+SVM_SEV_SNP = 32768
 """Bits of `Cpu.svm_features`."""
 
 NAMES = {
@@ -35,11 +37,18 @@ NAMES = {
     SVM_VIRTUAL_NMI: "vnmi",
     SVM_SHADOW_STACKS: "shstk",
     SVM_LONG_MODE: "lm",
+    SVM_SEV_ES: "sev_es",
+    SVM_SEV_SNP: "sev_snp",
 }
 """The CPUID feature of each."""
 
 
+def feature_bits(features: frozenset[str]) -> int:
+    """`Cpu.svm_features` of a processor with these features."""
+    return sum(bit for bit, name in NAMES.items() if name in features)
+
+
 def describe(cpu: Any, model: CpuModel) -> None:
     """Tell a processor (raw native state) what of SVM it has."""
-    cpu.svm_features = sum(bit for bit, name in NAMES.items() if name in model.features)
+    cpu.svm_features = feature_bits(model.features)
     cpu.asids = model.asids
