@@ -1,9 +1,11 @@
 """The PC's devices and their wiring, whoever executes the guest."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from worldswitch.machine.x86.acpi import PowerManagement
+from worldswitch.machine.x86.acpi_tables import interrupt_pin
 from worldswitch.machine.x86.bus import MemoryBus, PortBus
 from worldswitch.machine.x86.clock import VIRTUAL_START, Clock, Timed
 from worldswitch.machine.x86.cmos import Cmos
@@ -12,11 +14,17 @@ from worldswitch.machine.x86.dma import Dma
 from worldswitch.machine.x86.fwcfg import FwCfg
 from worldswitch.machine.x86.ioapic import Deliver, IoApic
 from worldswitch.machine.x86.keyboard import KeyboardController
-from worldswitch.machine.x86.lines import SCI_IRQ, Lines
+from worldswitch.machine.x86.lines import SCI_IRQ, Lines, send_message
+from worldswitch.machine.x86.pci import PciBus, host_bridge
 from worldswitch.machine.x86.pic import PicPair
 from worldswitch.machine.x86.pit import Pit
 from worldswitch.machine.x86.reset import FastReset, ResetControl
 from worldswitch.machine.x86.uart import Uart
+from worldswitch.machine.x86.virtio.block import Block
+from worldswitch.machine.x86.virtio.device import VirtioDevice
+from worldswitch.machine.x86.virtio.disk import Disk
+from worldswitch.machine.x86.virtio.entropy import Entropy
+from worldswitch.machine.x86.virtio.pci import VirtioPci
 
 UART_PORT = 0x3F8
 UART_IRQ, KEYBOARD_IRQ, CMOS_IRQ = 4, 1, 8
@@ -24,10 +32,6 @@ UART_IRQ, KEYBOARD_IRQ, CMOS_IRQ = 4, 1, 8
 
 class Owner(Protocol):
     """What the devices need of the machine that they are in."""
-
-    def deliver_message(self, **message: object) -> None:
-        """An interrupt message for the local APICs."""
-        ...
 
     def set_intr(self, level: bool) -> None:
         """The 8259 pair's INTR line."""
@@ -81,9 +85,27 @@ class Devices:
             device.attach(self.ports)
         self.ports.add(UART_PORT, 8, self.uart, "serial port 1", width=1)
         self.ioapic.attach(self.memory)
-        self.reset_control = ResetControl(owner.reset)
+        self.pci = PciBus(
+            self.ports,
+            self.memory,
+            ResetControl(owner.reset),
+            lambda slot, pin: self.lines.source(interrupt_pin(slot, pin)),
+        )
+        self.pci.add(0, host_bridge())
+        self._dma, self._message = dma, partial(send_message, deliver=deliver)
+        self.add_virtio(Entropy(dma))
         self.lines.reset()
         self.timed: list[Timed] = [self.pit, self.cmos, self.uart, self.acpi]
+
+    def add_virtio(self, device: VirtioDevice) -> None:
+        """Put a virtio device into the next free PCI slot; the registers are placed anew."""
+        slot = max(self.pci.devices, default=0) + 1
+        self.pci.add(slot, VirtioPci(device, self._message))
+        self.pci.assign(interrupt_pin)
+
+    def add_disk(self, disk: Disk) -> None:
+        """A virtio block device with a disk's content."""
+        self.add_virtio(Block(self._dma, disk))
 
     def next_event(self) -> int | None:
         """Guest time in nanoseconds of the first thing that a device does by itself."""

@@ -3,19 +3,14 @@
 import ctypes
 import struct
 
-from tests.semantics.x86.oracle.driver import way_out
 from tests.semantics.x86.oracle.layout import (
     BASE,
-    CASES,
-    CR2,
     CS32,
     CS64,
     EPILOGUE,
-    ERROR,
     FX,
     FX_SIZE,
     GS_BASE,
-    HEAD,
     READ_ONLY,
     RIP,
     SIZE,
@@ -23,8 +18,6 @@ from tests.semantics.x86.oracle.layout import (
     SS,
     STATE,
     TAKEN,
-    VARS,
-    VECTOR,
     WINDOWS,
     Answer,
     Batch,
@@ -215,9 +208,13 @@ class Ours:
         top = status >> 11 & 7
         for n in range(8):
             number = (top + n) & 7
-            struct.pack_into("<QH", results, at + 32 + 16 * n, raw.st[number], raw.st_exponent[number])
+            struct.pack_into(
+                "<QH", results, at + 32 + 16 * n, raw.st[number], raw.st_exponent[number]
+            )
         for n in range(16):
-            results[at + 160 + 16 * n : at + 176 + 16 * n] = memory[XMM + 32 * n : XMM + 32 * n + 16]
+            results[at + 160 + 16 * n : at + 176 + 16 * n] = memory[
+                XMM + 32 * n : XMM + 32 * n + 16
+            ]
 
 
 def split(flags: int) -> tuple[int, int, int]:
