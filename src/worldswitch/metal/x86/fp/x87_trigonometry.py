@@ -153,9 +153,11 @@ def f80_sincos(a: u128, control: u16) -> tuple[u128, u128, u16]:
     none, result, status = refused(a)
     if none:
         return result, result, status
-    first, of_sine = circular_of(a, 0, control)
-    second, of_cosine = circular_of(a, 1, control)
-    return first, second, (of_sine & ~u16(C1)) | of_cosine | denormal_flag(a)
+    sine_of_a, of_sine = circular_of(a, 0, control)
+    cosine_of_a, of_cosine = circular_of(a, 1, control)
+    status = (of_sine & ~u16(C1)) | of_cosine | denormal_flag(a)
+    first, settled = considered(control, a, sine_of_a, status)
+    return first, cosine_of_a, settled
 
 
 @typed(inline=False)
