@@ -1,7 +1,6 @@
 """The PC's devices and their wiring, whoever executes the guest."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from worldswitch.machine.x86.acpi import PowerManagement
@@ -14,16 +13,14 @@ from worldswitch.machine.x86.dma import Dma
 from worldswitch.machine.x86.fwcfg import FwCfg
 from worldswitch.machine.x86.ioapic import Deliver, IoApic
 from worldswitch.machine.x86.keyboard import KeyboardController
+from worldswitch.machine.x86.layout import ram_ranges
 from worldswitch.machine.x86.lines import SCI_IRQ, Lines, send_message
-from worldswitch.machine.x86.pci import PciBus, host_bridge
+from worldswitch.machine.x86.pci import SLOTS, PciBus, host_bridge
 from worldswitch.machine.x86.pic import PicPair
 from worldswitch.machine.x86.pit import Pit
 from worldswitch.machine.x86.reset import FastReset, ResetControl
 from worldswitch.machine.x86.uart import Uart
-from worldswitch.machine.x86.virtio.block import Block
 from worldswitch.machine.x86.virtio.device import VirtioDevice
-from worldswitch.machine.x86.virtio.disk import Disk
-from worldswitch.machine.x86.virtio.entropy import Entropy
 from worldswitch.machine.x86.virtio.pci import VirtioPci
 
 UART_PORT = 0x3F8
@@ -85,27 +82,37 @@ class Devices:
             device.attach(self.ports)
         self.ports.add(UART_PORT, 8, self.uart, "serial port 1", width=1)
         self.ioapic.attach(self.memory)
+        self.reset_control = ResetControl(owner.reset)
         self.pci = PciBus(
-            self.ports,
-            self.memory,
-            ResetControl(owner.reset),
+            self.ports, self.memory, self.reset_control,
             lambda slot, pin: self.lines.source(interrupt_pin(slot, pin)),
-        )
+        )  # fmt: skip
         self.pci.add(0, host_bridge())
-        self._dma, self._message = dma, partial(send_message, deliver=deliver)
-        self.add_virtio(Entropy(dma))
-        self.lines.reset()
+        self._deliver = deliver
+        self._ram = memory
+        self.firmware()
         self.timed: list[Timed] = [self.pit, self.cmos, self.uart, self.acpi]
 
-    def add_virtio(self, device: VirtioDevice) -> None:
-        """Put a virtio device into the next free PCI slot; the registers are placed anew."""
-        slot = max(self.pci.devices, default=0) + 1
-        self.pci.add(slot, VirtioPci(device, self._message))
-        self.pci.assign(interrupt_pin)
+    def plug(self, device: VirtioDevice) -> int:
+        """Put a virtio device in the first free PCI slot and place its registers; the slot.
 
-    def add_disk(self, disk: Disk) -> None:
-        """A virtio block device with a disk's content."""
-        self.add_virtio(Block(self._dma, disk))
+        Raises ValueError if all slots are taken.
+        """
+        slot = next((slot for slot in range(SLOTS) if slot not in self.pci.devices), SLOTS)
+
+        def message(address: int, data: int) -> None:
+            send_message(address, data, self._deliver)
+
+        self.pci.add(slot, VirtioPci(device, message))
+        self.pci.assign(interrupt_pin)
+        return slot
+
+    def firmware(self) -> None:
+        """What firmware does before it starts an image: wiring, sizes, PCI addresses."""
+        low, *high = ram_ranges(self._ram)
+        self.lines.reset()
+        self.cmos.set_memory(low.size, sum(part.size for part in high))
+        self.pci.assign(interrupt_pin)
 
     def next_event(self) -> int | None:
         """Guest time in nanoseconds of the first thing that a device does by itself."""
