@@ -11,17 +11,25 @@ settings.register_profile("worldswitch", deadline=None)  # no test asserts a tim
 settings.load_profile("worldswitch")
 
 
-@pytest.fixture(scope="session")
-def guest_image() -> Callable[[str], Path]:
-    """The path of a fetched s390x image by name, such as `vmlinuz-6.12` or `initramfs.cpio.gz`.
+def find_image(architecture: str, name: str) -> Path:
+    """The path of a fetched image.
 
     A missing image fails the test: a suite that quietly leaves the real kernels out proves nothing.
     """
+    path = guests_directory() / architecture / name
+    if not path.is_file():
+        hint = "" if architecture == "s390x" else f' ARGS="--arch {architecture}"'
+        pytest.fail(f"{path} is missing; fetch it with `make guests{hint}`", pytrace=False)
+    return path
 
-    def find(name: str) -> Path:
-        path = guests_directory() / "s390x" / name
-        if not path.is_file():
-            pytest.fail(f"{path} is missing; fetch it with `make guests`", pytrace=False)
-        return path
 
-    return find
+@pytest.fixture(scope="session")
+def guest_image() -> Callable[[str], Path]:
+    """The path of a fetched s390x image by name, such as `vmlinuz-6.12` or `initramfs.cpio.gz`."""
+    return lambda name: find_image("s390x", name)
+
+
+@pytest.fixture(scope="session")
+def amd64_image() -> Callable[[str], Path]:
+    """The path of a fetched amd64 image by name, such as `vmlinuz-6.12`."""
+    return lambda name: find_image("amd64", name)

@@ -1,12 +1,12 @@
 """Guest programs for tests, assembled by the LLVM of llvmlite, which knows the host's code alone.
 
-    program = assemble('''
-        .code16
-        start: ljmp $0x8, $wide
-        .code32
-        wide: hlt
-    ''', origin=0x8000)
-    program.text, program.symbols["wide"]
+program = assemble('''
+    .code16
+    start: ljmp $0x8, $wide
+    .code32
+    wide: hlt
+''', origin=0x8000)
+program.text, program.symbols["wide"]
 """
 
 import io

@@ -21,6 +21,11 @@ class OpcodeEntry(Struct):
     """OPCODE_* bits."""
     base: u16
     """Of the variants: entries of u16, each an instruction's index plus one or 0."""
+    d64: u8
+    """By ModRM.reg, a bit each: the operand size in 64-bit mode is 64 unless a prefix makes it 16.
+    Bit 0 without a ModRM byte."""
+    f64: u8
+    """The same: it is always 64."""
 
 
 class InsnInfo(Struct):

@@ -53,6 +53,7 @@ from worldswitch.metal.x86.state import (
     CS,
     DS,
     FLAT,
+    FLAT_STACK,
     FS,
     JUMP_CACHE_SIZE,
     NO_REGISTER,
@@ -73,8 +74,6 @@ SHAPE_VL = 128
 """What selects among an opcode's variants, from the most significant factor of the index down."""
 
 OPCODE_MODRM = 1
-OPCODE_D64 = 2
-OPCODE_F64 = 4
 OPCODE_KNOWN = 8
 
 INSN_ENDS = 1
@@ -321,11 +320,12 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
         n += 1
     size: u64 = 1
     if long:
-        if rex & 8 != 0 or entry.kind & OPCODE_F64 != 0:
+        extension = (modrm >> 3) & 7
+        if rex & 8 != 0 or (entry.f64 >> u8(extension)) & 1 != 0:
             size = 2
         elif prefixes & PREFIX_OPERAND != 0:
             size = 0
-        elif entry.kind & OPCODE_D64 != 0:
+        elif (entry.d64 >> u8(extension)) & 1 != 0:
             size = 2
     elif (cpu.mode & MODE_CODE32 != 0) == (prefixes & PREFIX_OPERAND != 0):
         size = 0
@@ -433,6 +433,8 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
                 segment = default
             if not long or segment >= FS:
                 rec.seg = u8(segment)
+            elif segment == SS:
+                rec.seg = FLAT_STACK
     elif kind & INSN_PLUS_R != 0:
         rec.rm = u8((byte & 7) | ((rex & 1) << 3))
         if kind & INSN_BYTE_RM != 0 and rex == 0 and rec.rm >= 4:
@@ -563,7 +565,10 @@ def prepare_address(cache: CodeCache, rec: Record, copy: Record) -> None:
     copy.index = NO_REGISTER
     copy.scale = 0
     copy.disp = 0
-    copy.seg = FLAT
+    if copy.seg == SS or copy.seg == FLAT_STACK:
+        copy.seg = FLAT_STACK
+    else:
+        copy.seg = FLAT
 
 
 @typed(leaves=True, inline=False)

@@ -131,10 +131,11 @@ _symbols: set[str] = set()
 def _sizes(encoding: Encoding, rules: Rules) -> list[int | None]:
     """Operand sizes that make a difference to an encoding."""
     letters = {o.size for o in encoding.operands}
+    wide = [] if rules.long is False else [64]
     if rules.sized or letters & {"v", "z"}:
-        return [16, 32, 64]
+        return [16, 32, *wide]
     if "y" in letters:
-        return [32, 64]
+        return [32, *wide]
     return [None]
 
 

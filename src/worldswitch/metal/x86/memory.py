@@ -147,7 +147,7 @@ def slow_modify(cpu: Cpu, seg: u64, address: u64, size: u64) -> u64:
         cpu.bounce_size = size | BOUNCE_DEVICE
         return address_of(cpu) + BOUNCE
     check_write(cpu, context, seg, address)
-    check_write(cpu, context, seg, linear(cpu, address + size - 1))
+    check_write(cpu, context, seg, linear(cpu, (address + size - 1) & PAGE))
     cpu.bounce[0] = slow_load(cpu, context, seg, address, size)
     cpu.bounce_address = address
     cpu.bounce_size = size

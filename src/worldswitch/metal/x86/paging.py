@@ -36,6 +36,7 @@ from worldswitch.metal.x86.state import (
     ENTRY_GLOBAL,
     ENTRY_HUGE,
     ENTRY_LARGE,
+    FLAT_STACK,
     SS,
     SUPERVISOR_DATA_AC,
     TLB_SIZE,
@@ -273,7 +274,7 @@ def resolve(cpu: Cpu, context: u64, seg: u64, address: u64, write: bool) -> tupl
     flags: u64 = 0
     if cpu.cr0 & Cr0.PG != 0:
         if cpu.efer & Efer.LMA != 0 and not canonical(cpu, address):
-            if seg == SS:
+            if seg == SS or seg == FLAT_STACK:
                 fault_with(cpu, Vector.SS, 0)
             fault_with(cpu, Vector.GP, 0)
         physical, flags, writable = walk(cpu, address, access)

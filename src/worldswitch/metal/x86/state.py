@@ -15,8 +15,9 @@ SCRATCH = 17
 """`gr[17]`: the linear address that an ADDRESS record has computed for the instruction after it."""
 
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)
-ES, CS, SS, DS, FS, GS, LDTR, TR, FLAT, ENTERED = range(10)
-"""Segment registers by number; FLAT's base is always zero, and ENTERED is the stack segment that a
+ES, CS, SS, DS, FS, GS, LDTR, TR, FLAT, ENTERED, FLAT_STACK = range(11)
+"""Segment registers by number. FLAT's base is always zero, and so is FLAT_STACK's: that stands for
+SS in 64-bit mode, where it only decides between #SS and #GP. ENTERED is the stack segment that a
 transfer of control is about to enter (frames.py)."""
 FRAME_SIZE = 40
 """Values that are pushed at once, at most: 31 parameters of a call gate, and four registers."""
@@ -129,7 +130,7 @@ class Cpu(Struct):
     budget: i64
     """Instructions left before native code returns; taken down at block ends."""
     ctx: Array[u64, CONTEXTS]
-    seg_base: Array[u64, 10]
+    seg_base: Array[u64, 11]
     tag: u64
     """Tag of the current mode in the jump cache."""
     mode: u64
@@ -401,5 +402,7 @@ class Cpu(Struct):
     """Physical address plus one of the VMCB that `vmcb_image` is of; 0 if of none."""
     vmcb_image: Array[u64, 224]
     """What the processor holds of the VMCB: fields that are said to be clean come from here."""
+    random: u64
+    """State of the generator of RDRAND and RDSEED."""
     tlb: Array[TlbEntry, TLB_SIZE]
     jumps: Array[JumpEntry, JUMP_CACHE_SIZE]

@@ -176,7 +176,7 @@ class NativeTable:
             span = range(8) if encoding.plus_r else range(1)
             for n in span:
                 groups.setdefault(encoding.map << 8 | encoding.opcode + n, []).append(item)
-        self.opcodes: dict[int, tuple[int, int, int]] = {}
+        self.opcodes: dict[int, tuple[int, int, int, int, int]] = {}
         slots = [0]
         for key, items in groups.items():
             shape = 0
@@ -185,11 +185,9 @@ class NativeTable:
             kind = decode.OPCODE_KNOWN
             if any(i.encoding.modrm for i in items):
                 kind |= decode.OPCODE_MODRM
-            if any(i.rules.d64 for i in items):
-                kind |= decode.OPCODE_D64
-            if any(i.rules.f64 for i in items):
-                kind |= decode.OPCODE_F64
-            self.opcodes[key] = (shape, kind, len(slots))
+            d64 = extensions([i for i in items if i.rules.d64])
+            f64 = extensions([i for i in items if i.rules.f64])
+            self.opcodes[key] = (shape, kind, len(slots), d64, f64)
             slots += variants(key, shape, items)
         self.slots = (ctypes.c_uint16 * len(slots))(*slots)
 
@@ -197,12 +195,22 @@ class NativeTable:
         """Point a CodeCache (raw view) at these tables."""
         cache.infos = ctypes.addressof(self.infos)
         cache.variants = ctypes.addressof(self.slots)
-        for key, (shape, kind, base) in self.opcodes.items():
+        for key, (shape, kind, base, d64, f64) in self.opcodes.items():
             entry = cache.opcodes[key]
             entry.shape, entry.kind, entry.base = shape, kind, base
+            entry.d64, entry.f64 = d64, f64
         for name, index in self.pseudo.items():
             setattr(cache, f"{name}_insn", index)
         cache.stale_handler = self._info(self.pseudo["stale"]).handler
+
+
+def extensions(items: list[Insn]) -> int:
+    """The values of ModRM.reg that select these variants, a bit each."""
+    found = 0
+    for item in items:
+        reg = item.encoding.reg
+        found |= 0xFF if reg is None else 1 << reg
+    return found
 
 
 def kind_of(item: Insn) -> int:
@@ -215,7 +223,7 @@ def kind_of(item: Insn) -> int:
     if flow_kind is Flow.CONTROL:
         kind |= decode.INSN_CONTROL
     for value, bit in (
-        (rules.cpl0, decode.INSN_CPL0), (rules.lock, decode.INSN_LOCK),
+        (rules.cpl0, decode.INSN_CPL0), (rules.lock and to_memory(item), decode.INSN_LOCK),
         (item.byte_reg, decode.INSN_BYTE_REG), (item.byte_rm, decode.INSN_BYTE_RM),
         (rules.unit == "x87", decode.INSN_X87), (rules.unit == "sse", decode.INSN_SSE),
         (rules.unit == "mmx", decode.INSN_MMX), (rules.unit == "avx", decode.INSN_AVX),
@@ -226,6 +234,11 @@ def kind_of(item: Insn) -> int:
         if value:
             kind |= bit
     return kind
+
+
+def to_memory(item: Insn) -> bool:
+    """Whether the first operand may be memory: LOCK is for a memory destination alone."""
+    return not item.encoding.operands or item.encoding.operands[0].letter in ("E", "M")
 
 
 def immediate_of(item: Insn) -> int:

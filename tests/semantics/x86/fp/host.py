@@ -23,15 +23,18 @@ TRIPLE = "x86_64-unknown-linux-gnu"
 LOOP = """
         .text
         .globl run
-run:    pushq %rbx
-        stmxcsr -16(%rsp)
+run:    FIRST
+        pushq %rbx
+        subq $16, %rsp
+        stmxcsr (%rsp)
         fninit
 next:   BODY
         addq $64, %rdi
         addq $64, %rsi
         decq %rdx
         jnz next
-        ldmxcsr -16(%rsp)
+        ldmxcsr (%rsp)
+        addq $16, %rsp
         fninit
         popq %rbx
         ret
@@ -61,12 +64,12 @@ Result = tuple[int, int, int, int]
 
 
 @cache
-def assemble(body: str) -> bytes:
-    """Machine code of the loop around some instructions, which may start anywhere."""
+def assemble(body: str, first: str = "") -> bytes:
+    """Machine code, for any place, of the loop around instructions; `first` comes before it."""
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     llvm.initialize_native_asmparser()
-    lines = LOOP.replace("BODY", body).splitlines()
+    lines = LOOP.replace("FIRST", first).replace("BODY", body).splitlines()
     text = "".join(f'module asm "{line}"\n' for line in lines)
     machine = llvm.Target.from_triple(TRIPLE).create_target_machine()
     module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\n{text}')
