@@ -123,6 +123,9 @@ def resume(cpu: Cpu) -> u64:
         except Leave:
             if not left(cpu):
                 return 0
+    if cpu.guest != 0 and cpu.vm_native == 0:
+        preempt_guest(cpu)
+        return 0
     return stop_native(cpu, Exit.EVENT_LOOP)
 
 

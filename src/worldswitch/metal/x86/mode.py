@@ -127,11 +127,8 @@ def purge_space(cpu: Cpu, asid: u64, pcid: u64, globals_too: bool, all_pcids: bo
 
 
 @typed(inline=False)
-def purge_page(cpu: Cpu, asid: u64, pcid: u64, address: u64) -> None:
-    """Drop the translations of the page that holds a linear address, global or not.
-
-    Global translations go whatever their PCID. ref: APM2 5.5.2 INVLPG.
-    """
+def drop_page(cpu: Cpu, asid: u64, pcid: u64, address: u64, all_pcids: bool) -> None:
+    """Drop translations of the page that holds a linear address; global ones in any case."""
     i: u64 = 0
     while i < TLB_SIZE:
         entry = cpu.tlb[i]
@@ -147,12 +144,28 @@ def purge_page(cpu: Cpu, asid: u64, pcid: u64, address: u64) -> None:
                 span = 0x3F_FFFF
             identity = cpu.spaces[(key & 0xFFF) >> 3]
             if (key ^ address) & ~span == 0 and identity >> 12 == asid:
-                if identity & CR3_PCID == pcid or entry.absolute & ENTRY_GLOBAL != 0:
+                same = all_pcids or identity & CR3_PCID == pcid
+                if same or entry.absolute & ENTRY_GLOBAL != 0:
                     entry.read_key = INVALID_KEY
                     entry.write_key = INVALID_KEY
         i += 1
     cpu.jump_generation += 1
     retag(cpu)
+
+
+@typed(inline=False)
+def purge_page(cpu: Cpu, asid: u64, pcid: u64, address: u64) -> None:
+    """Drop the translations of the page that holds a linear address, global or not.
+
+    Global translations go whatever their PCID. ref: APM2 5.5.2 INVLPG.
+    """
+    drop_page(cpu, asid, pcid, address, False)
+
+
+@typed(inline=False)
+def purge_page_of_asid(cpu: Cpu, asid: u64, address: u64) -> None:
+    """The same for every PCID of an ASID. ref: APM2 15.16.2 INVLPGA"""
+    drop_page(cpu, asid, 0, address, True)
 
 
 @typed

@@ -1,6 +1,7 @@
 """RDMSR and WRMSR: a register for each number, #GP(0) for the rest. ref: APM2 A"""
 
-from worldswitch.arch.x86.msrs import Msr
+from worldswitch.arch.x86.msrs import Msr, VmCr
+from worldswitch.arch.x86.registers import Efer
 from worldswitch.engine import typed, u64
 from worldswitch.metal.x86.apic import (
     apic_base_written,
@@ -13,7 +14,7 @@ from worldswitch.metal.x86.leave import general_protection
 from worldswitch.metal.x86.mode import update_mode
 from worldswitch.metal.x86.paging import canonical
 from worldswitch.metal.x86.state import FS, GS, Cpu
-from worldswitch.metal.x86.timers import clock_now, tsc_now
+from worldswitch.metal.x86.timers import TSC_RATIO, clock_now, tsc_now, visible_tsc
 
 KEPT = (
     Msr.MCG_STATUS, Msr.SPEC_CTRL, Msr.HWCR, Msr.TOP_MEM, Msr.TOP_MEM2, Msr.NB_CFG,
@@ -27,6 +28,7 @@ KEPT = (
 
 UNMODELLED: performance counters do not count, and there are no caches to configure.
 """
+assert KEPT.index(Msr.TSC_RATIO) == TSC_RATIO
 ZEROS = (
     Msr.PATCH_LOADER_SIG, Msr.MCG_CAP, Msr.PATCH_LOADER, Msr.PRED_CMD, Msr.OSVW_STATUS,
     Msr.P5_MC_ADDR, Msr.P5_MC_TYPE, Msr.PLATFORM_ID, Msr.FLUSH_CMD,
@@ -87,7 +89,7 @@ def read_msr(cpu: Cpu, msr: u64) -> u64:
     if msr == Msr.EFER:
         return cpu.efer
     if msr == Msr.TSC:
-        return tsc_now(cpu)
+        return visible_tsc(cpu, tsc_now(cpu))
     if msr == Msr.TSC_DEADLINE:
         return cpu.apic_deadline
     if msr >= 0x800 and msr < 0x900:
@@ -237,6 +239,8 @@ def write_msr(cpu: Cpu, msr: u64, value: u64) -> None:
         cpu.last_exception_to = value
     elif msr == Msr.VM_CR:
         # LOCK keeps itself and SVMDIS as they are. ref: APM2 15.30.1
+        if value & VmCr.SVMDIS != 0 and cpu.efer & Efer.SVME != 0:
+            general_protection(cpu)
         held = cpu.vm_cr & 0x18
         if cpu.vm_cr & 8 != 0:
             cpu.vm_cr = (value & 7) | held

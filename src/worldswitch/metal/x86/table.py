@@ -15,10 +15,17 @@ from worldswitch.metal.x86.begin import begin
 from worldswitch.metal.x86.codecache import InsnInfo, code_written, flush_code
 from worldswitch.metal.x86.flags import set_status, status
 from worldswitch.metal.x86.insn import TABLE, Insn
-from worldswitch.metal.x86.mode import purge_all, purge_page, purge_space, update_mode
+from worldswitch.metal.x86.mode import (
+    purge_all,
+    purge_page,
+    purge_page_of_asid,
+    purge_space,
+    update_mode,
+)
 from worldswitch.metal.x86.operands import ANYWHERE
 from worldswitch.metal.x86.reset import init_reset
 from worldswitch.metal.x86.state import Record
+from worldswitch.metal.x86.svm import calls
 
 HOOKS = Hooks(begin, flow.leave, flow.taken, flow.jump, flow.before_control, flow.resume)
 RUN = "x86:run"
@@ -48,10 +55,17 @@ CALLABLE: dict[str, Typed[Any, Any]] = {
     "flush_code": flush_code,
     "code_written": code_written,
     "message": message,
+    "purge_page_of_asid": purge_page_of_asid,
+    "host_cpuid": calls.host_cpuid,
+    "host_rdmsr": calls.host_rdmsr,
+    "host_wrmsr": calls.host_wrmsr,
+    "host_vmload": calls.host_vmload,
+    "host_vmsave": calls.host_vmsave,
+    "host_flush": calls.host_flush,
 }
 """Typed functions that the Python side of a processor calls in native form."""
 
-ANSWERING: dict[str, Typed[Any, Any]] = {"status": status}
+ANSWERING: dict[str, Typed[Any, Any]] = {"status": status, "host_rdtsc": calls.host_rdtsc}
 """The same, with a 64-bit answer."""
 
 IMMEDIATES = {8: decode.IMM_8, 16: decode.IMM_16, 32: decode.IMM_32, 64: decode.IMM_64}

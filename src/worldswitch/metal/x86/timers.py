@@ -1,9 +1,11 @@
 """Virtual time: an instruction takes a nanosecond, which is one tick of the time-stamp counter."""
 
-from worldswitch.engine import i64, typed, u64
+from worldswitch.engine import i64, typed, u64, u128
 from worldswitch.metal.x86.state import Cpu
 
 NEVER = 0xFFFF_FFFF_FFFF_FFFF
+TSC_RATIO = 26
+"""Index of the TSC ratio in `misc_msrs` (msrs.KEPT)."""
 
 
 @typed(inline=True)
@@ -22,6 +24,17 @@ def clock_now(cpu: Cpu) -> u64:
 def tsc_now(cpu: Cpu) -> u64:
     """The time-stamp counter, without what a hypervisor adds for its guest."""
     return clock_now(cpu) + cpu.tsc_offset
+
+
+@typed
+def visible_tsc(cpu: Cpu, count: u64) -> u64:
+    """A value of the counter as the program sees it: a guest's is scaled and offset.
+
+    ref: APM2 15.30.5 TSC Ratio MSR
+    """
+    if cpu.scaled_tsc != 0:
+        return u64((u128(count) * u128(cpu.misc_msrs[TSC_RATIO])) >> 32) + cpu.guest_tsc_offset
+    return count + cpu.guest_tsc_offset
 
 
 @typed(inline=False)

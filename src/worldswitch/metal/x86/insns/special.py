@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.engine import typed, u64
 from worldswitch.metal.x86.flags import Width
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.operands import PUT
 from worldswitch.metal.x86.state import Cpu, Record
 
+HLT = int(SvmExit.HLT)
 
-@insn("HLT", "F4", ref="APM3 4 HLT", raw=True, cpl0=True, control=True, ends=True)
+
+@insn("HLT", "F4", ref="APM3 4 HLT", raw=True, cpl0=True, control=True, ends=True,
+      intercept=HLT)  # fmt: skip
 def hlt() -> Any:
     """Stop until an interrupt."""
 

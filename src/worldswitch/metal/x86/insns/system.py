@@ -23,11 +23,16 @@ from worldswitch.metal.x86.mode import (
 )
 from worldswitch.metal.x86.operands import PUT, effective, next_rip, put_b
 from worldswitch.metal.x86.state import RAX, RBX, RCX, RDX, Cpu, Record
-from worldswitch.metal.x86.svm.intercepts import intercept_invlpg, intercept_io
-from worldswitch.metal.x86.timers import instructions, tsc_now
+from worldswitch.metal.x86.svm.intercepts import (
+    intercept_invlpg,
+    intercept_io,
+    intercept_mwait,
+    intercept_plain,
+)
+from worldswitch.metal.x86.timers import instructions, tsc_now, visible_tsc
 
 RDTSC_BIT, RDPMC_BIT, CPUID_BIT, INVD_BIT = 96 + 14, 96 + 15, 96 + 18, 96 + 22
-RDTSCP_BIT, WBINVD_BIT, MONITOR_BIT, MWAIT_BIT = 128 + 7, 128 + 9, 128 + 10, 128 + 11
+RDTSCP_BIT, WBINVD_BIT, MONITOR_BIT, INVPCID_BIT = 128 + 7, 128 + 9, 128 + 10, 160 + 2
 
 
 @typed(inline=False)
@@ -52,39 +57,34 @@ def cpuid() -> Any:
 
 
 @typed(leaves=True, inline=False)
-def put_tsc(cpu: Cpu, count: u64) -> None:
+def put_tsc(cpu: Cpu, count: u64, intercept: u64) -> None:
     """EDX:EAX get the time-stamp counter as it is `count` instructions into the block."""
     if cpu.cr4 & Cr4.TSD != 0 and cpu.cpl != 0:
         general_protection(cpu)
-    value = guest_tsc(cpu, count)
+    intercept_plain(cpu, intercept)
+    value = visible_tsc(cpu, tsc_now(cpu) + count)
     cpu.gr[RAX] = value & 0xFFFF_FFFF
     cpu.gr[RDX] = value >> 32
 
 
-@typed
-def guest_tsc(cpu: Cpu, count: u64) -> u64:
-    """The counter as the running program sees it."""
-    return tsc_now(cpu) + count + cpu.guest_tsc_offset
-
-
-@insn("RDTSC", "0F 31", ref="APM3 3 RDTSC", raw=True, intercept=RDTSC_BIT)
+@insn("RDTSC", "0F 31", ref="APM3 3 RDTSC", raw=True)
 def rdtsc() -> Any:
     """Read the time-stamp counter."""
 
     @typed(leaves=True, inline=True)
     def rdtsc(cpu: Cpu, rec: Record) -> None:
-        put_tsc(cpu, u64(rec.count))
+        put_tsc(cpu, u64(rec.count), RDTSC_BIT)
 
     return rdtsc
 
 
-@insn("RDTSCP", "0F 01 F9", ref="APM3 3 RDTSCP", raw=True, feature="rdtscp", intercept=RDTSCP_BIT)
+@insn("RDTSCP", "0F 01 F9", ref="APM3 3 RDTSCP", raw=True, feature="rdtscp")
 def rdtscp() -> Any:
     """Read the time-stamp counter and the processor's number."""
 
     @typed(leaves=True, inline=True)
     def rdtscp(cpu: Cpu, rec: Record) -> None:
-        put_tsc(cpu, u64(rec.count))
+        put_tsc(cpu, u64(rec.count), RDTSCP_BIT)
         cpu.gr[RCX] = cpu.tsc_aux
 
     return rdtscp
@@ -108,11 +108,12 @@ def read_counter(cpu: Cpu) -> None:
         general_protection(cpu)
     if cpu.gr[RCX] & 0xFFFF_FFFF > 5:
         general_protection(cpu)
+    intercept_plain(cpu, RDPMC_BIT)
     cpu.gr[RAX] = 0
     cpu.gr[RDX] = 0
 
 
-@insn("RDPMC", "0F 33", ref="APM3 3 RDPMC", raw=True, intercept=RDPMC_BIT)
+@insn("RDPMC", "0F 33", ref="APM3 3 RDPMC", raw=True)
 def rdpmc() -> Any:
     """Read a performance counter."""
 
@@ -307,7 +308,7 @@ def invalidate_pcid(cpu: Cpu, kind: u64, pcid: u64, address: u64) -> None:
 
 
 @insn("INVPCID", "66 0F 38 82 /r Gq,Mq", ref="APM3 4 INVPCID", raw=True, cpl0=True, control=True,
-      feature="invpcid")  # fmt: skip
+      feature="invpcid", intercept=INVPCID_BIT)  # fmt: skip
 def invpcid() -> Any:
     """Drop translations by PCID."""
 
@@ -345,27 +346,27 @@ def check_monitor(cpu: Cpu) -> None:
         general_protection(cpu)
 
 
-@insn("MONITOR", "0F 01 C8", ref="APM3 4 MONITOR", raw=True, feature="monitor",
-      intercept=MONITOR_BIT)  # fmt: skip
+@insn("MONITOR", "0F 01 C8", ref="APM3 4 MONITOR", raw=True, feature="monitor")
 def monitor() -> Any:
     """Arm the monitor, which any store may trigger."""
 
     @typed(leaves=True, inline=True)
     def monitor(cpu: Cpu, rec: Record) -> None:
         check_monitor(cpu)
+        intercept_plain(cpu, MONITOR_BIT)
         load_u8(cpu, rec.seg, cpu.gr[RAX] + cpu.seg_base[rec.seg])
 
     return monitor
 
 
-@insn("MWAIT", "0F 01 C9", ref="APM3 4 MWAIT", raw=True, control=True, feature="monitor",
-      intercept=MWAIT_BIT)  # fmt: skip
+@insn("MWAIT", "0F 01 C9", ref="APM3 4 MWAIT", raw=True, control=True, feature="monitor")
 def mwait() -> Any:
     """Wait for the monitor; it may end at any time, and does at once."""
 
     @typed(leaves=True, inline=True)
     def mwait(cpu: Cpu, rec: Record) -> None:
         check_monitor(cpu)
+        intercept_mwait(cpu, True)
 
     return mwait
 

@@ -13,6 +13,7 @@ from worldswitch.metal.x86.mode import MODE_LONG, purge_all, update_mode
 from worldswitch.metal.x86.msrs import read_msr, write_msr
 from worldswitch.metal.x86.operands import PUT, effective
 from worldswitch.metal.x86.state import RAX, RCX, RDX, Cpu, Record
+from worldswitch.metal.x86.svm.virtual import read_tpr, write_tpr
 from worldswitch.metal.x86.svm.intercepts import (
     NO_MOV,
     intercept_cr_read,
@@ -41,7 +42,7 @@ def read_cr(cpu: Cpu, number: u64) -> u64:
         return cpu.cr4
     if number != 8:
         undefined(cpu)
-    return u64(cpu.apic_tpr) >> 4
+    return read_tpr(cpu)
 
 
 @typed(leaves=True, inline=False)
@@ -58,7 +59,7 @@ def write_cr(cpu: Cpu, number: u64, value: u64) -> None:
     elif number == 8:
         if value > 15:
             general_protection(cpu)
-        cpu.apic_tpr = u32(value) << 4
+        write_tpr(cpu, value)
     else:
         undefined(cpu)
     cpu.check = 1

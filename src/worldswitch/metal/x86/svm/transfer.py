@@ -45,9 +45,15 @@ LIMIT_ALL = 0xFFFF_FFFF
 
 
 @typed(inline=True)
-def store_segment(cpu: Cpu, at: u64, n: u64) -> None:
-    """Store a segment register with its hidden part."""
-    where = at + SEGMENTS + n * SEGMENT_SIZE
+def canonicalize(cpu: Cpu, address: u64) -> u64:
+    """The address with its highest implemented bit copied upwards."""
+    shift = 64 - u64(cpu.linear_bits)
+    return u64(i64(address << shift) >> shift)
+
+
+@typed(inline=True)
+def store_segment_at(cpu: Cpu, where: u64, n: u64) -> None:
+    """Store a segment register with its hidden part at a host address."""
     poke_u16(where, cpu.seg_selector[n])
     poke_u16(where + 2, cpu.seg_attr[n])
     poke_u32(where + 4, cpu.seg_limit[n])
@@ -55,20 +61,12 @@ def store_segment(cpu: Cpu, at: u64, n: u64) -> None:
 
 
 @typed(inline=True)
-def load_segment(cpu: Cpu, at: u64, n: u64) -> None:
+def load_segment_at(cpu: Cpu, where: u64, n: u64) -> None:
     """Load a segment register with its hidden part; the base becomes canonical."""
-    where = at + SEGMENTS + n * SEGMENT_SIZE
     cpu.seg_selector[n] = peek_u16(where)
     cpu.seg_attr[n] = peek_u16(where + 2) & 0xFFF
     cpu.seg_limit[n] = peek_u32(where + 4)
     cpu.seg_base[n] = canonicalize(cpu, peek_u64(where + 8))
-
-
-@typed(inline=True)
-def canonicalize(cpu: Cpu, address: u64) -> u64:
-    """The address with its highest implemented bit copied upwards."""
-    shift = 64 - u64(cpu.linear_bits)
-    return u64(i64(address << shift) >> shift)
 
 
 @typed(inline=False)
@@ -76,7 +74,7 @@ def store_state(cpu: Cpu, at: u64) -> None:
     """Store what VMRUN and #VMEXIT always switch; `at`: host address of a block like a VMCB."""
     n: u64 = ES
     while n <= DS:
-        store_segment(cpu, at, n)
+        store_segment_at(cpu, at + SEGMENTS + n * SEGMENT_SIZE, n)
         n += 1
     poke_u32(at + GDTR + 4, u32(cpu.gdtr_limit))
     poke_u64(at + GDTR + 8, cpu.gdtr_base)
@@ -107,7 +105,7 @@ def load_state(cpu: Cpu, at: u64) -> None:
         cpu.jump_generation += 1
     n: u64 = ES
     while n <= DS:
-        load_segment(cpu, at, n)
+        load_segment_at(cpu, at + SEGMENTS + n * SEGMENT_SIZE, n)
         n += 1
     cpu.gdtr_limit = u16(peek_u32(at + GDTR + 4))
     cpu.gdtr_base = canonicalize(cpu, peek_u64(at + GDTR + 8))
