@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from enum import IntEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from worldswitch.hypervisor.outcome import (
     RESUME,
@@ -26,6 +26,9 @@ RECENT = 10
 
 class Vcpu(ABC):
     """What all virtual CPUs have. A facility's own fills in how to enter, handle and inject."""
+
+    ADDRESS_NAME: ClassVar[str] = "psw"
+    """What the architecture calls the register with the guest's instruction address."""
 
     def __init__(self, vm: Vm, address: int) -> None:
         self.vm = vm
@@ -90,7 +93,7 @@ class Vcpu(ABC):
             reason = self._traced_enter() if self.vm.sink is not None else self.enter()
             if not isinstance(reason, IntEnum):
                 return reason
-            name = reason.name
+            name = reason._name_  # what `name` returns, five times as fast
             statistics.left(name)
             recent.append((name, self.instruction_address()))
             outcome = self.vm.hooked(self, reason) if self.vm.hooks else None
@@ -111,28 +114,35 @@ class Vcpu(ABC):
         sink.entered(self.now(), self.address)
         reason = self.enter()
         name = reason.name if isinstance(reason, IntEnum) else "PREEMPTED"
-        fields = {"psw": f"{self.instruction_address():#x}"}
+        fields = {self.ADDRESS_NAME: f"{self.instruction_address():#x}"}
         sink.left(self.now(), self.address, name, fields)
         return reason
 
     def apply(self, outcome: Outcome) -> RunEnd | None:
         """Do what an outcome says; the end of the run if it is one."""
+        if type(outcome) is Resume:  # nearly all of them
+            if outcome.advance:
+                self.advance(outcome.advance)
+            return None
         match outcome:
-            case Resume(advance=0):
-                return None
-            case Resume(advance=distance):
-                self.advance(distance)
-                return None
             case Inject(event=event):
                 self.inject(event)
                 return None
             case Stopped():
                 self.failed = outcome
                 return outcome
-            case Yield(to=to):
+            case Yield(to=to, advance=distance):
+                if distance:
+                    self.advance(distance)
                 return Preempted(to)
-            case ToMachine() | Wait():
+            case Wait(advance=distance):
+                if distance:
+                    self.advance(distance)
                 return outcome
+            case ToMachine():
+                return outcome
+            case Resume():
+                return None
 
     def trace(self, name: str, **fields: int | str) -> None:
         """Tell the sink, if there is one. Callers on hot paths look at `vm.sink` first."""
