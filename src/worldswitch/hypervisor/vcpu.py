@@ -82,24 +82,31 @@ class Vcpu(ABC):
         """Run the guest until the machine is needed, the slice ends, or there is nothing to do."""
         if self.failed is not None:
             return self.failed
-        statistics, recent = self.statistics, self.recent
+        # Bound once: the loop is on the path of every exit.
+        vm, statistics = self.vm, self.statistics
+        prepare, enter, handle = self.prepare, self.enter, self.handle
+        left, address, keep = statistics.left, self.instruction_address, self.recent.append
         reason: IntEnum | RunEnd | None = None
         while True:
-            end = self.prepare()
+            end = prepare()
             if end is not None:
                 break
             if reason is None:
                 statistics.entered(self.now())
-            reason = self._traced_enter() if self.vm.sink is not None else self.enter()
+            reason = self._traced_enter() if vm.sink is not None else enter()
             if not isinstance(reason, IntEnum):
                 return reason
             name = reason._name_  # what `name` returns, five times as fast
-            statistics.left(name)
-            recent.append((name, self.instruction_address()))
-            outcome = self.vm.hooked(self, reason) if self.vm.hooks else None
+            left(name)
+            keep((name, address()))
+            outcome = vm.hooked(self, reason) if vm.hooks else None
             if outcome is None:
-                outcome = self.handle(reason)
+                outcome = handle(reason)
             if outcome is RESUME:
+                continue
+            if type(outcome) is Resume:  # nearly all the others
+                if outcome.advance:
+                    self.advance(outcome.advance)
                 continue
             end = self.apply(outcome)
             if end is not None:
@@ -120,11 +127,12 @@ class Vcpu(ABC):
 
     def apply(self, outcome: Outcome) -> RunEnd | None:
         """Do what an outcome says; the end of the run if it is one."""
-        if type(outcome) is Resume:  # nearly all of them
-            if outcome.advance:
-                self.advance(outcome.advance)
-            return None
         match outcome:
+            case Resume(advance=0):
+                return None
+            case Resume(advance=distance):
+                self.advance(distance)
+                return None
             case Inject(event=event):
                 self.inject(event)
                 return None
@@ -141,8 +149,6 @@ class Vcpu(ABC):
                 return outcome
             case ToMachine():
                 return outcome
-            case Resume():
-                return None
 
     def trace(self, name: str, **fields: int | str) -> None:
         """Tell the sink, if there is one. Callers on hot paths look at `vm.sink` first."""

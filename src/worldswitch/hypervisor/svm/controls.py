@@ -20,6 +20,7 @@ from worldswitch.arch.x86.svm_controls import (
 if TYPE_CHECKING:
     from worldswitch.hypervisor.svm.vcpu import SvmVcpu
 
+INTERCEPTS_GROUP = int(Clean.INTERCEPTS)
 CR, DR, EXCEPTIONS, FIRST, SECOND, THIRD = range(len(INTERCEPT_VECTORS))
 """The words of intercepts in their order."""
 PASSED_CRS = frozenset({0, 2, 3, 4, 8})
@@ -82,7 +83,7 @@ def set_intercept(vcpu: "SvmVcpu", word: int, mask: int, on: bool) -> None:
     if new == old:
         return
     vcpu.d[word] = new
-    vcpu.dirty |= Clean.INTERCEPTS
+    vcpu.dirty |= INTERCEPTS_GROUP
     if vcpu.vm.sink is not None:
         name = INTERCEPT_VECTORS[word]
         vcpu.trace("intercept", word=name, before=old, after=new)

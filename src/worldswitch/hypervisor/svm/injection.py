@@ -25,6 +25,11 @@ from worldswitch.hypervisor.x86.events import Shutdown, describe, repeats_instru
 if TYPE_CHECKING:
     from worldswitch.hypervisor.svm.vcpu import SvmVcpu
 
+VALID, IF = int(Event.V), int(Rflags.IF)
+EXCEPTION = int(EventType.EXCEPTION)
+EVENT_TYPES = frozenset(int(kind) for kind in EventType)
+IRET, VINTR = int(Intercept1.IRET), int(Intercept1.VINTR)
+TPR_GROUP = int(Clean.TPR)
 LOWEST_APIC_VECTOR = 16
 HIGHEST_EXCEPTION = 31
 SOON = 1
@@ -43,10 +48,10 @@ def ensure(condition: object, what: str) -> None:
 
 def inject_event(vcpu: "SvmVcpu", info: int) -> None:
     """Have VMRUN deliver an event, in the form of EVENTINJ. ref: APM2 15.20."""
-    ensure(not vcpu.q[EVENT_INJ] & Event.V, "an event is injected already")
+    ensure(not vcpu.q[EVENT_INJ] & VALID, "an event is injected already")
     kind, vector = info >> 8 & 7, info & 0xFF
-    ensure(kind in list(EventType), f"event type {kind} is reserved")
-    if kind == EventType.EXCEPTION:
+    ensure(kind in EVENT_TYPES, f"event type {kind} is reserved")
+    if kind == EXCEPTION:
         ensure(vector <= HIGHEST_EXCEPTION and vector != Vector.NMI, f"no exception {vector}")
     vcpu.q[EVENT_INJ] = info
     vcpu.injected = True
@@ -59,11 +64,11 @@ def _nmi(vcpu: "SvmVcpu") -> bool:
     if vcpu.nmi_blocked:
         return False  # until the IRET of the one before
     if vcpu.interrupt_shadow:
-        if not vcpu.q[RFLAGS] & Rflags.IF:
+        if not vcpu.q[RFLAGS] & IF:
             # The window would open no sooner than the guest enables interrupts.
             self_ipi(vcpu)
         return True
-    if vcpu.q[EVENT_INJ] & Event.V:
+    if vcpu.q[EVENT_INJ] & VALID:
         self_ipi(vcpu)
         return False
     vcpu.nmi_pending = False
@@ -84,7 +89,7 @@ def self_ipi(vcpu: "SvmVcpu") -> None:
 def block_nmis(vcpu: "SvmVcpu") -> None:
     """An NMI was injected: the next has to wait for the guest's IRET, which is intercepted."""
     ensure(not vcpu.nmi_blocked, "NMIs are blocked already")
-    controls.set_intercept(vcpu, controls.FIRST, Intercept1.IRET, True)
+    controls.set_intercept(vcpu, controls.FIRST, IRET, True)
 
 
 def unblock_nmis(vcpu: "SvmVcpu") -> None:
@@ -94,7 +99,7 @@ def unblock_nmis(vcpu: "SvmVcpu") -> None:
     itself leaves the guest, for a nested page fault on the stack.
     """
     ensure(vcpu.nmi_blocked, "NMIs are not blocked")
-    controls.set_intercept(vcpu, controls.FIRST, Intercept1.IRET, False)
+    controls.set_intercept(vcpu, controls.FIRST, IRET, False)
     vcpu.interrupt_shadow = True
     vcpu.work = True
 
@@ -105,7 +110,7 @@ def _legacy(vcpu: "SvmVcpu", vector: int) -> None:
     Either way an interrupt window is needed: for this one, or for what comes behind it.
     """
     q = vcpu.q
-    ready = q[RFLAGS] & Rflags.IF and not vcpu.interrupt_shadow and not q[EVENT_INJ] & Event.V
+    ready = q[RFLAGS] & IF and not vcpu.interrupt_shadow and not q[EVENT_INJ] & VALID
     if not ready:
         return
     inject_event(vcpu, event(EventType.INTR, vector))
@@ -160,14 +165,14 @@ def _set_virtual_interrupt(vcpu: "SvmVcpu", vector: int, need_window: bool) -> N
         ensure(not need_window, "an interrupt window beside an interrupt")
         new |= V_IRQ | vector >> 4 << PRIO_SHIFT | vector << VECTOR_SHIFT
     elif need_window:
-        closed = q[EVENT_INJ] & Event.V or not q[RFLAGS] & Rflags.IF or vcpu.interrupt_shadow
+        closed = q[EVENT_INJ] & VALID or not q[RFLAGS] & IF or vcpu.interrupt_shadow
         ensure(closed, "an interrupt window that is open already")
         # An event that is injected is not subject to intercepts, a virtual interrupt is.
         new |= V_IRQ | V_IGN_TPR
-    controls.set_intercept(vcpu, controls.FIRST, Intercept1.VINTR, need_window)
+    controls.set_intercept(vcpu, controls.FIRST, VINTR, need_window)
     if new != old:
         q[V_INTR] = new
-        vcpu.dirty |= Clean.TPR
+        vcpu.dirty |= TPR_GROUP
         if vcpu.vm.sink is not None:
             vcpu.trace("virtual_interrupt", vector=vector, window=int(need_window))
     vcpu.v_intr = new
@@ -189,7 +194,7 @@ def interrupts_after_exit(vcpu: "SvmVcpu", word: int) -> None:
         # Clear the vector, so that it is not taken for another one that was accepted.
         vcpu.v_intr = word & ~(V_INTR_VECTOR | words.V_INTR_PRIO)
         vcpu.q[V_INTR] = vcpu.v_intr
-        vcpu.dirty |= Clean.TPR
+        vcpu.dirty |= TPR_GROUP
         vcpu.lapic.accepted(vector)
 
 

@@ -10,7 +10,8 @@ from worldswitch.hypervisor.x86.memory import LARGE_PAGE, PAGE_SIZE, GuestMemory
 from worldswitch.metal.interface import HostStorage, Registers
 
 TABLE = int(Pte.P | Pte.RW | Pte.US)
-LEAF = TABLE
+PRESENT, LARGE = int(Pte.P), int(Pte.PS)
+LEAF, READABLE = TABLE, int(Pte.P | Pte.US)
 """Nested walks count as user accesses."""
 ENTRIES = 512
 LIMIT = 1 << LONG_4.linear_bits
@@ -54,20 +55,20 @@ class NestedTables:
         if slot is None or (store and not slot.writable):
             return None
         host = slot.host + guest - slot.guest
-        rights = LEAF if slot.writable else LEAF & ~Pte.RW
+        rights = LEAF if slot.writable else READABLE
         directory = self._directory(guest)
         index = guest >> 21 & ENTRIES - 1
         entry = directory[index]
-        if not entry & Pte.P:
+        if not entry & PRESENT:
             first = guest & -LARGE_PAGE
             frame = host - (guest - first)
             whole = slot.guest <= first and first + LARGE_PAGE <= slot.end
             if whole and not frame % LARGE_PAGE and first not in self._split:
-                directory[index] = frame | rights | Pte.PS
+                directory[index] = frame | rights | LARGE
                 return host
             entry = self._table() | TABLE
             directory[index] = entry
-        if not entry & Pte.PS:
+        if not entry & LARGE:
             table = self._tables[entry & ADDRESS]
             table[guest >> 12 & ENTRIES - 1] = host & -PAGE_SIZE | rights
         return host
@@ -78,7 +79,7 @@ class NestedTables:
         for shift in (39, 30):
             index = guest >> shift & ENTRIES - 1
             entry = table[index]
-            if not entry & Pte.P:
+            if not entry & PRESENT:
                 entry = self._table() | TABLE
                 table[index] = entry
             table = self._tables[entry & ADDRESS]
@@ -89,7 +90,7 @@ class NestedTables:
         table = self._tables[self.root]
         for shift in (39, 30):
             entry = table[guest >> shift & ENTRIES - 1]
-            if not entry & Pte.P:
+            if not entry & PRESENT:
                 return None
             table = self._tables[entry & ADDRESS]
         return table
@@ -112,10 +113,10 @@ class NestedTables:
                 continue
             index = page >> 21 & ENTRIES - 1
             entry = directory[index]
-            if entry & Pte.PS or not entry & Pte.P:
+            if entry & LARGE or not entry & PRESENT:
                 if page != first or end < first + LARGE_PAGE:
                     self._split.add(first)
-                if entry & Pte.PS:
+                if entry & LARGE:
                     directory[index] = 0
                 page = first + LARGE_PAGE
                 continue

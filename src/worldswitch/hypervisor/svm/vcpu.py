@@ -1,17 +1,17 @@
 """A guest CPU under SVM: its VMCB, and the way into the guest and out of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
 from worldswitch.arch.x86.registers import Cr0, Dr6, Efer, Rflags
-from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.arch.x86.svm_controls import Clean, Event, Intercept1, TlbControl
 from worldswitch.arch.x86.svm_exits import EXIT_INFO, SvmExit
 from worldswitch.arch.x86.vmcb import ALIGNMENT, SIZE, Vmcb
-from worldswitch.hypervisor.outcome import ADVANCE, Outcome, Preempted, Resume, RunEnd
+from worldswitch.hypervisor.outcome import ADVANCE, Inject, Outcome, Preempted, Resume, RunEnd
 from worldswitch.hypervisor.svm import controls
 from worldswitch.hypervisor.svm.injection import (
+    InvariantError,
     ensure,
     inject,
     interrupts_after_exit,
@@ -31,6 +31,9 @@ from worldswitch.hypervisor.svm.words import (
     CR2,
     CR3,
     CR4,
+    CS_ATTRIBUTES,
+    CS_DEFAULT,
+    CS_LONG,
     EFER,
     EVENT_INJ,
     EXIT_CODE,
@@ -44,7 +47,8 @@ from worldswitch.hypervisor.svm.words import (
     V_INTR,
     words,
 )
-from worldswitch.hypervisor.x86.events import ExceptionEvent
+from worldswitch.hypervisor.x86.events import ExceptionEvent, GuestException
+from worldswitch.hypervisor.x86.mmio import CODE_16, CODE_32, CODE_64
 from worldswitch.hypervisor.x86.state import (
     MASK32,
     MASK64,
@@ -63,10 +67,18 @@ EVERYTHING_DIRTY = 0xFFFF_FFFF
 NEVER = MASK64
 """No instruction address: what was never left."""
 NO_GENERATION = -1
-ADVANCING = frozenset(code for code, info in EXIT_INFO.items() if info.nrip) | {SvmExit.NPF}
+ADVANCING = frozenset(int(code) for code, info in EXIT_INFO.items() if info.nrip) | {0x400}
 """Exits after which RIP may be moved: those of instructions, with the next one's address saved,
 and those of accesses that the hypervisor makes itself."""
-TRACED = Rflags.TF | Rflags.RF
+# As plain integers, which are quicker to calculate with.
+TF, RF, STEPPED = int(Rflags.TF), int(Rflags.RF), int(Rflags.TF | Rflags.RF)
+LMA, SVME, PE = int(Efer.LMA), int(Efer.SVME), int(Cr0.PE)
+VALID = int(Event.V)
+CRX, CR2_GROUP = int(Clean.CRX), int(Clean.CR2)
+INTERCEPTS, ASID_GROUP = int(Clean.INTERCEPTS), int(Clean.ASID)
+IRET = int(Intercept1.IRET)
+INVALID = int(SvmExit.INVALID)
+MOST_BYTES = 15
 EXIT = EntryResult.EXIT
 
 
@@ -81,11 +93,11 @@ class SvmVcpu(X86Vcpu):
     """A guest CPU. Load it on a physical processor, run it, put it."""
 
     OWN_REGISTERS: ClassVar[frozenset[int]] = frozenset({Gr.RAX, Gr.RSP})
-    vm: "SvmVm"
+    vm: "SvmVm"  # pyright: ignore[reportIncompatibleVariableOverride] - set once, and never again
 
-    def __init__(self, vm: "SvmVm", address: int, dispatch: "Dispatch") -> None:
+    def __init__(self, vm: "SvmVm", address: int, handlers: "Handlers") -> None:
         storage = vm.storage
-        self.dispatch = dispatch
+        self._handlers = handlers
         self.vmcb_pa = storage.allocate(SIZE, ALIGNMENT)
         view = storage.view[self.vmcb_pa : self.vmcb_pa + SIZE]
         self.vmcb = Vmcb(view)
@@ -144,7 +156,7 @@ class SvmVcpu(X86Vcpu):
     @cr0.setter
     def cr0(self, value: int) -> None:
         self.q[CR0] = value
-        self.dirty |= Clean.CRX
+        self.dirty |= CRX
 
     @property
     def cr2(self) -> int:
@@ -153,7 +165,7 @@ class SvmVcpu(X86Vcpu):
     @cr2.setter
     def cr2(self, value: int) -> None:
         self.q[CR2] = value
-        self.dirty |= Clean.CR2
+        self.dirty |= CR2_GROUP
 
     @property
     def cr3(self) -> int:
@@ -162,7 +174,7 @@ class SvmVcpu(X86Vcpu):
     @cr3.setter
     def cr3(self, value: int) -> None:
         self.q[CR3] = value
-        self.dirty |= Clean.CRX
+        self.dirty |= CRX
         self.flush_translations()
 
     @property
@@ -172,7 +184,7 @@ class SvmVcpu(X86Vcpu):
     @cr4.setter
     def cr4(self, value: int) -> None:
         self.q[CR4] = value
-        self.dirty |= Clean.CRX
+        self.dirty |= CRX
         self.flush_translations()
 
     @property
@@ -181,18 +193,23 @@ class SvmVcpu(X86Vcpu):
 
     @efer.setter
     def efer(self, value: int) -> None:
-        self.q[EFER] = value | Efer.SVME  # must be set while the guest executes
-        self.dirty |= Clean.CRX
+        self.q[EFER] = value | SVME  # must be set while the guest executes
+        self.dirty |= CRX
 
     @property
     def cpl(self) -> int:
         return self.save.cpl
 
     def mode(self) -> CpuMode:
-        if self.q[EFER] & Efer.LMA:
-            long = self.save.cs.attrib & SegAttr.L
-            return CpuMode.LONG if long else CpuMode.COMPATIBILITY
-        return CpuMode.PROTECTED if self.q[CR0] & Cr0.PE else CpuMode.REAL
+        if self.q[EFER] & LMA:
+            return CpuMode.LONG if self.d[CS_ATTRIBUTES] & CS_LONG else CpuMode.COMPATIBILITY
+        return CpuMode.PROTECTED if self.q[CR0] & PE else CpuMode.REAL
+
+    def code_size(self) -> int:
+        attributes = self.d[CS_ATTRIBUTES]
+        if self.q[EFER] & LMA and attributes & CS_LONG:
+            return CODE_64
+        return CODE_32 if attributes & CS_DEFAULT else CODE_16
 
     def descriptor(self, name: str) -> SegmentState:
         if name in LOADED_SEGMENTS:
@@ -244,7 +261,7 @@ class SvmVcpu(X86Vcpu):
 
     @property
     def nmi_blocked(self) -> bool:
-        return controls.intercepted(self, controls.FIRST, Intercept1.IRET)
+        return controls.intercepted(self, controls.FIRST, IRET)
 
     @property
     def tsc_offset(self) -> int:
@@ -253,7 +270,7 @@ class SvmVcpu(X86Vcpu):
     @tsc_offset.setter
     def tsc_offset(self, value: int) -> None:
         self.q[TSC_OFFSET] = value & MASK64
-        self.dirty |= Clean.INTERCEPTS
+        self.dirty |= INTERCEPTS
 
     def flush_translations(self) -> None:
         """Have the guest's TLB entries dropped with the next entry."""
@@ -325,7 +342,7 @@ class SvmVcpu(X86Vcpu):
             self.host.vmload(self.vmcb_pa)
 
     def reset(self) -> None:
-        if controls.intercepted(self, controls.FIRST, Intercept1.IRET):
+        if controls.intercepted(self, controls.FIRST, IRET):
             controls.set_intercept(self, controls.FIRST, Intercept1.IRET, False)
         self._left_half = False
         self.q[EVENT_INJ] = 0
@@ -386,7 +403,7 @@ class SvmVcpu(X86Vcpu):
                 flush = TlbControl.FLUSH_ALL
             self._asid_generation = pool.generation
             self.d[ASID] = pool.last
-            self.dirty |= Clean.ASID
+            self.dirty |= ASID_GROUP
             if pool.flush_by_asid:
                 flush = TlbControl.FLUSH_GUEST
             self.statistics.count("new_asid")
@@ -412,12 +429,12 @@ class SvmVcpu(X86Vcpu):
         q = self.q
         self.next_rip = q[RIP]
         code = q[EXIT_CODE]
-        if self.injected and code != SvmExit.INVALID:
+        if self.injected and code != INVALID:
             self.injected = False
-            ensure(not q[EVENT_INJ] & Event.V, "the event that was injected is still there")
+            ensure(not q[EVENT_INJ] & VALID, "the event that was injected is still there")
         if q[V_INTR] != self.v_intr:
             interrupts_after_exit(self, q[V_INTR])
-        if q[EXIT_INT_INFO] & Event.V:
+        if q[EXIT_INT_INFO] & VALID:
             save_interrupted(self, q[EXIT_INT_INFO])
         return _EXITS.get(code, OtherExit.UNKNOWN)
 
@@ -433,39 +450,45 @@ class SvmVcpu(X86Vcpu):
         return result
 
     def handle(self, reason: IntEnum) -> Outcome:
-        return self.dispatch(self, reason)
+        if self.vm.hooks:  # one of them may have changed the code
+            reason = _EXITS.get(self.q[EXIT_CODE], OtherExit.UNKNOWN)
+        try:
+            return self._handlers[reason](self)
+        except GuestException as exception:
+            return Inject(exception.event)
 
     def instruction_address(self) -> int:
         return self.next_rip
 
     def skip(self) -> Resume:
         """The intercepted instruction is done: go on behind it."""
-        length = self.q[NEXT_RIP] - self.q[RIP]
-        if 0 < length < len(ADVANCE):
-            return ADVANCE[length]
-        return ADVANCE[self.instruction_length()]
+        q = self.q
+        length = q[NEXT_RIP] - q[RIP]
+        if not 0 < length <= MOST_BYTES:
+            length = self.instruction_length()
+        return ADVANCE[length]
 
     def instruction_length(self) -> int:
         """Bytes of the intercepted instruction, at the end of a 16- or 32-bit segment too."""
         length = self.q[NEXT_RIP] - self.q[RIP]
         for mask in (MASK64, MASK32, 0xFFFF):
-            if 0 < length & mask < len(ADVANCE):
+            if 0 < length & mask <= MOST_BYTES:
                 return length & mask
         ensure(False, f"an instruction of {length} bytes at {self.q[RIP]:#x}")
         return 0
 
     def advance(self, distance: int) -> None:
         q = self.q
-        ensure(0 < distance < len(ADVANCE), f"RIP is to be moved by {distance}")
-        ensure(q[EXIT_CODE] in ADVANCING, f"RIP is to be moved after exit {q[EXIT_CODE]:#x}")
+        if not 0 < distance <= MOST_BYTES or q[EXIT_CODE] not in ADVANCING:
+            raise InvariantError(f"RIP is to be moved by {distance} after exit {q[EXIT_CODE]:#x}")
         rip = q[RIP] + distance
         if rip > MASK32:
             rip &= MASK64 if self.mode() is CpuMode.LONG else MASK32
         q[RIP] = rip
         flags = q[RFLAGS]
-        if flags & TRACED:
-            q[RFLAGS] = flags & ~Rflags.RF
-            if flags & Rflags.TF:
+        if flags & STEPPED:
+            q[RFLAGS] = flags & ~RF
+            if flags & TF:
                 self.inject(ExceptionEvent(1, dr6=Dr6.BS, restart=False))
 
     def physical_interrupt(self) -> None:
@@ -482,4 +505,4 @@ class SvmVcpu(X86Vcpu):
 
 
 _EXITS: dict[int, SvmExit] = {int(code): code for code in SvmExit}
-Dispatch = Callable[[SvmVcpu, IntEnum], Outcome]
+Handlers = Mapping[int, Callable[[SvmVcpu], Outcome]]

@@ -1,12 +1,11 @@
 """A guest under SVM: its storage and nested page tables, permission maps and CPUs."""
 
-from worldswitch.hypervisor.svm.exits import dispatch
+from worldswitch.hypervisor.svm.exits import HANDLERS
 from worldswitch.hypervisor.svm.maps import PermissionMaps
 from worldswitch.hypervisor.svm.npt import NestedTables
 from worldswitch.hypervisor.svm.options import CLEAN_DEFAULT, SvmOptions
 from worldswitch.hypervisor.svm.processor import PhysicalCpu
 from worldswitch.hypervisor.svm.vcpu import SvmVcpu
-from worldswitch.hypervisor.x86.mmio import DecodedInstructions
 from worldswitch.hypervisor.x86.vm import X86Vm
 
 
@@ -35,11 +34,10 @@ class SvmVm(X86Vm):
         """Whether instruction bytes come with nested page faults, and are to be taken."""
         self.string_assists = all(cpu.features.decode_assists for cpu in processors)
         """Whether the segment comes with intercepted string I/O."""
-        self.decoded = DecodedInstructions()
         self.npt = NestedTables(self.storage, self.memory)
         self.maps = PermissionMaps(self.storage)
         self.populate()
-        self._vcpus = [SvmVcpu(self, address, dispatch) for address in range(cpus)]
+        self._vcpus = [SvmVcpu(self, address, HANDLERS) for address in range(cpus)]
 
     @property
     def vcpus(self) -> list[SvmVcpu]:

@@ -6,7 +6,9 @@ that names and offsets have one source.
 
 import struct
 import sys
+from typing import Literal
 
+from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.arch.x86.vmcb import SAVE_OFFSET, VmcbControl, VmcbSave
 from worldswitch.metal.interface import Registers
 
@@ -28,7 +30,7 @@ class SwappedWords:
         self._code.pack_into(self._view, index * self._code.size, value)
 
 
-def words(view: memoryview, code: str, byteorder: str = sys.byteorder) -> Registers:
+def words(view: memoryview, code: Literal["I", "Q"], byteorder: str = sys.byteorder) -> Registers:
     """Little-endian words of a buffer; `code` is the struct module's: I for 32 bits, Q for 64."""
     return view.cast(code) if byteorder == "little" else SwappedWords(view, code)
 
@@ -50,6 +52,9 @@ INTERCEPT_CR = _control("intercept_cr", 4)
 ASID = _control("asid", 4)
 INT_STATE = _control("int_state", 4)
 CLEAN = _control("clean", 4)
+CS_ATTRIBUTES = (SAVE_OFFSET + VmcbSave.offset_of("cs")) // 4
+CS_LONG, CS_DEFAULT = SegAttr.L << 16, SegAttr.DB << 16
+"""The word with the code segment's selector and attributes, and two of these."""
 # Numbers of bytes.
 TLB_CONTROL = _control("tlb_control", 1)
 INSN_LEN = _control("insn_len", 1)

@@ -24,6 +24,7 @@ Emulation = Generator[X86Request, int | None, Outcome]
 Access = Generator[X86Request, int | None, int]
 MOST_ELEMENTS = 1024
 """Elements of a string that are moved before the guest's interrupts get their turn."""
+DF = int(Rflags.DF)
 SIZES = (8, 4, 2, 1)
 MASKS = {size: (1 << 8 * size) - 1 for size in (1, 2, 4, 8)}
 
@@ -276,7 +277,7 @@ def _string(cpu: "X86Vcpu", insn: Instruction) -> Emulation:
 def _element(cpu: "X86Vcpu", insn: Instruction) -> Access:
     """One element; whether a repeated comparison goes on."""
     name, size, width = insn.form.name, insn.size, insn.address_size
-    distance = -size if cpu.rflags & Rflags.DF else size
+    distance = -size if cpu.rflags & DF else size
     source: list[tuple[int, int]] = []
     target: list[tuple[int, int]] = []
     if name in ("movs", "cmps", "lods"):

@@ -42,10 +42,14 @@ from worldswitch.hypervisor.x86.state import MASK32, MASK64
 
 R = ApicRegister
 PAGE = ~0xFFF
+BUSY = int(Icr.DS)
+AE, EXTD, BSC = int(ApicBase.AE), int(ApicBase.EXTD), int(ApicBase.BSC)
+ASE, MASKED, TSC_DEADLINE = int(Svr.ASE), int(Lvt.M), int(Lvt.TSC_DEADLINE)
+SVR_WRITABLE = int(0xFF | Svr.ASE | Svr.FCC)
 LVT_ENTRIES = 6
 VERSION_REGISTER = VERSION | (LVT_ENTRIES - 1) << 16
-LVT_FIXED = 0xFF | Lvt.M
-LVT_WRITABLE: dict[int, int] = {
+LVT_FIXED = int(0xFF | Lvt.M)
+_LVT_FIELDS: dict[int, int] = {
     R.LVT_TIMER: LVT_FIXED | Lvt.TMM | Lvt.TSC_DEADLINE,
     R.LVT_THERMAL: LVT_FIXED | 7 << DELIVERY_SHIFT,
     R.LVT_PERFORMANCE: LVT_FIXED | 7 << DELIVERY_SHIFT,
@@ -53,6 +57,7 @@ LVT_WRITABLE: dict[int, int] = {
     R.LVT_LINT1: LVT_FIXED | 7 << DELIVERY_SHIFT | Lvt.POLARITY | Lvt.TGM,
     R.LVT_ERROR: LVT_FIXED,
 }
+LVT_WRITABLE = {offset: int(mask) for offset, mask in _LVT_FIELDS.items()}
 X2APIC_ICR_RESERVED = 0xFFF3_2000
 ALL_PHYSICAL = 0xFF
 ALL_X2APIC = MASK32
@@ -111,7 +116,7 @@ class LocalApic:
 
     def reset(self) -> None:
         """RESET: everything, with the APIC enabled and its page at the usual place."""
-        self.base = DEFAULT_BASE | ApicBase.AE | (ApicBase.BSC if self.number == 0 else 0)
+        self.base = DEFAULT_BASE | AE | (BSC if self.number == 0 else 0)
         self.apic_id = self.number & 0xFF
         self.initialize()
 
@@ -132,7 +137,7 @@ class LocalApic:
 
     def mode_changed(self) -> None:
         """The base register was set."""
-        on, x2apic = self.base & ApicBase.AE, self.base & ApicBase.EXTD
+        on, x2apic = self.base & AE, self.base & EXTD
         self.enabled = bool(on)
         self.x2apic = bool(x2apic)
         self.page = self.base & PAGE & MASK64 if on and not x2apic else -1
@@ -144,20 +149,20 @@ class LocalApic:
     @property
     def software_enabled(self) -> bool:
         """Whether it accepts interrupts."""
-        return self.enabled and bool(self.svr & Svr.ASE)
+        return self.enabled and bool(self.svr & ASE)
 
     def set_base(self, value: int) -> None:
         """Write APIC_BASE; #GP for modes that cannot follow each other. ref: APM2 16.9."""
-        modes = ApicBase.AE | ApicBase.EXTD
-        allowed = 0x000F_FFFF_FFFF_F000 | ApicBase.BSC | modes
+        modes = AE | EXTD
+        allowed = 0x000F_FFFF_FFFF_F000 | BSC | modes
         if not self.options.x2apic:
-            allowed &= ~ApicBase.EXTD
+            allowed &= ~EXTD
         if value & ~allowed:
             raise general_protection()
         old, new = self.base & modes, value & modes
-        if new == ApicBase.EXTD or (new == modes and not old):
+        if new == EXTD or (new == modes and not old):
             raise general_protection()
-        if old == modes and new == ApicBase.AE:
+        if old == modes and new == AE:
             raise general_protection()
         self.base = value
         if new != old:
@@ -170,7 +175,7 @@ class LocalApic:
 
     def virtual_wire(self) -> None:
         """What firmware sets up: enabled, LINT0 for the 8259 pair, LINT1 for NMIs."""
-        self.svr |= Svr.ASE
+        self.svr |= ASE
         self._lvt[R.LVT_LINT0] = DeliveryMode.EXTINT << DELIVERY_SHIFT
         self._lvt[R.LVT_LINT1] = DeliveryMode.NMI << DELIVERY_SHIFT
         self._changed()
@@ -219,7 +224,7 @@ class LocalApic:
     def _local(self, entry: int) -> None:
         """An event of the local vector table."""
         value = self.timer.lvt if entry == R.LVT_TIMER else self._lvt[entry]
-        if value & Lvt.M or not self.enabled:
+        if value & MASKED or not self.enabled:
             return
         mode = value >> DELIVERY_SHIFT & 7
         if mode == DeliveryMode.FIXED or entry == R.LVT_TIMER:
@@ -235,7 +240,7 @@ class LocalApic:
         if not self.enabled:
             return self.number == 0
         lint0 = self._lvt[R.LVT_LINT0]
-        return not lint0 & Lvt.M and lint0 >> DELIVERY_SHIFT & 7 == DeliveryMode.EXTINT
+        return not lint0 & MASKED and lint0 >> DELIVERY_SHIFT & 7 == DeliveryMode.EXTINT
 
     def check_timer(self, now: int) -> None:
         """The time is `now`: deliver the timer's interrupt if it has expired."""
@@ -343,11 +348,11 @@ class LocalApic:
 
     def _write_lvt(self, offset: int, value: int) -> None:
         value &= LVT_WRITABLE[offset]
-        if not self.svr & Svr.ASE:
-            value |= Lvt.M
+        if not self.svr & ASE:
+            value |= MASKED
         if offset == R.LVT_TIMER:
             if not self.options.tsc_deadline:
-                value &= ~Lvt.TSC_DEADLINE
+                value &= ~TSC_DEADLINE
             self.timer.set_lvt(value)
         else:
             self._lvt[offset] = value
@@ -360,11 +365,11 @@ class LocalApic:
 
     def write_svr(self, value: int) -> None:
         """The spurious-interrupt register; software-disabling masks the local vector table."""
-        self.svr = value & (0xFF | Svr.ASE | Svr.FCC)
-        if not value & Svr.ASE:
-            self.timer.set_lvt(self.timer.lvt | Lvt.M)
+        self.svr = value & SVR_WRITABLE
+        if not value & ASE:
+            self.timer.set_lvt(self.timer.lvt | MASKED)
             for entry in self._lvt:
-                self._lvt[entry] |= Lvt.M
+                self._lvt[entry] |= MASKED
         self._changed()
 
     def write_esr(self, _value: int) -> None:
@@ -373,7 +378,7 @@ class LocalApic:
 
     def write_icr(self, value: int) -> None:
         """The low half of the interrupt command register: send. ref: APM2 16.5."""
-        value &= ~Icr.DS
+        value &= ~BUSY
         self.icr = self.icr & ~MASK32 | value
         self._send(value, self.icr >> DESTINATION_SHIFT)
 
@@ -413,7 +418,7 @@ class LocalApic:
         if offset == R.ICR_LOW:
             if value & X2APIC_ICR_RESERVED:
                 raise general_protection()
-            self.icr = value & ~Icr.DS
+            self.icr = value & ~BUSY
             self._send(value & MASK32, value >> 32)
             return
         if value >> 32:

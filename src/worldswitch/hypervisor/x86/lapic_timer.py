@@ -9,7 +9,8 @@ from worldswitch.arch.x86.apic import TIMER_DIVISORS, Lvt
 from worldswitch.hypervisor.x86.state import MASK32, MASK64
 
 DIVIDE_BITS = 0xB
-MODES = Lvt.TMM | Lvt.TSC_DEADLINE
+MASKED, PERIODIC, TSC_DEADLINE = int(Lvt.M), int(Lvt.TMM), int(Lvt.TSC_DEADLINE)
+MODES = PERIODIC | TSC_DEADLINE
 
 
 class ApicTimer:
@@ -46,17 +47,17 @@ class ApicTimer:
     @property
     def masked(self) -> bool:
         """Whether its interrupt is."""
-        return bool(self.lvt & Lvt.M)
+        return bool(self.lvt & MASKED)
 
     @property
     def periodic(self) -> bool:
         """Whether it starts again by itself."""
-        return self.lvt & MODES == Lvt.TMM
+        return self.lvt & MODES == PERIODIC
 
     @property
     def in_deadline_mode(self) -> bool:
         """Whether the TSC_DEADLINE register sets it."""
-        return bool(self.lvt & Lvt.TSC_DEADLINE)
+        return bool(self.lvt & TSC_DEADLINE)
 
     def _divisor(self) -> int:
         return TIMER_DIVISORS[self.divide & DIVIDE_BITS]
@@ -67,7 +68,7 @@ class ApicTimer:
 
     def set_lvt(self, value: int) -> None:
         """Write the local vector table's entry. Changing to or from deadline mode stops it."""
-        if (value ^ self.lvt) & Lvt.TSC_DEADLINE:
+        if (value ^ self.lvt) & TSC_DEADLINE:
             self.due = None
             self.deadline = 0
         self.lvt = value

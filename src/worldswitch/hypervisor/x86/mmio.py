@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from worldswitch.arch.x86.segments import SegAttr, SegmentNumber
 from worldswitch.hypervisor.outcome import ADVANCE, Outcome, Stopped, ToMachine
 from worldswitch.hypervisor.requests import MmioRead, MmioWrite
-from worldswitch.hypervisor.x86.decode import LOADS, STORES, Instruction, UndecodableError, decode
+from worldswitch.hypervisor.x86.decode import LOADS, Instruction, UndecodableError, decode
 from worldswitch.hypervisor.x86.emulate import (
     MASKS,
     execute,
@@ -15,7 +14,6 @@ from worldswitch.hypervisor.x86.emulate import (
 )
 from worldswitch.hypervisor.x86.linear import fetch
 from worldswitch.hypervisor.x86.memory import PAGE_OFFSET, PAGE_SIZE
-from worldswitch.hypervisor.x86.state import CpuMode
 
 if TYPE_CHECKING:
     from worldswitch.hypervisor.x86.vcpu import X86Vcpu
@@ -31,35 +29,30 @@ class DecodedInstructions:
     def __init__(self) -> None:
         self._known: tuple[dict[bytes, Instruction], ...] = ({}, {}, {})
 
-    def get(self, code: int, text: bytes) -> Instruction:
-        """The instruction at the beginning of `text`; UndecodableError if it is none known."""
+    def get(self, code: int, counted: bytes) -> Instruction:
+        """The instruction in bytes behind their number; UndecodableError if it is none known."""
         known = self._known[code]
-        insn = known.get(text)
+        insn = known.get(counted)
         if insn is None:
+            text = counted[1 : 1 + counted[0]]
             insn = decode(text, code == CODE_64, 2 if code == CODE_16 else 4)
             if len(known) >= REMEMBERED:
                 known.clear()
-            known[text] = insn
+            known[counted] = insn
         return insn
 
 
-def code_size(cpu: "X86Vcpu") -> int:
-    """What the current code segment says of operands and addresses. ref: APM2 4.8.1."""
-    mode = cpu.mode()
-    if mode is CpuMode.LONG:
-        return CODE_64
-    return CODE_32 if cpu.segment(SegmentNumber.CS).attributes & SegAttr.DB else CODE_16
-
-
-def access(cpu: "X86Vcpu", address: int, text: bytes) -> Outcome:
+def access(cpu: "X86Vcpu", address: int, counted: bytes) -> Outcome:
     """The guest's instruction touches what is no storage at a guest physical address.
 
-    text: the instruction's first bytes, as far as the processor has told; empty: they are fetched.
+    counted: the instruction's first bytes, as far as the processor has told, behind a byte with
+    their number; if there are none they are fetched.
     """
-    if not text:
+    if not counted[0]:
         text = fetch(cpu, cpu.rip)
+        counted = bytes((len(text),)) + text
     try:
-        insn = cpu.vm.decoded.get(cpu.code_size(), text)
+        insn = cpu.vm.decoded.get(cpu.code_size(), counted)
     except UndecodableError as error:
         return Stopped(
             f"guest CPU {cpu.address} cannot go on: the instruction at {cpu.rip:#x} accesses "
@@ -101,6 +94,3 @@ def _store(cpu: "X86Vcpu", address: int, insn: Instruction) -> Outcome:
         cpu.lapic.mmio_write(address, size, value)
         return ADVANCE[insn.length]
     return cpu.ask(MmioWrite(address, size, value), insn.length)
-
-
-__all__ = ["LOADS", "STORES", "DecodedInstructions", "access", "code_size"]

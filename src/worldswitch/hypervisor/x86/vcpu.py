@@ -55,7 +55,8 @@ Completion = Callable[[int | None], Outcome]
 """Finishes an instruction with the machine's answer, or None if it gave none."""
 MOST_EXITS = 20_000
 """Exits after which a virtual CPU has to give way, however few instructions it has executed."""
-STEP_OVER = Rflags.TF | Rflags.RF
+PE = int(Cr0.PE)
+IF, TF, RF = int(Rflags.IF), int(Rflags.TF), int(Rflags.RF)
 
 
 class X86Vcpu(Vcpu):
@@ -283,9 +284,9 @@ class X86Vcpu(Vcpu):
         rip = self.rip + distance
         self.rip = rip & (MASK64 if self.mode() is CpuMode.LONG else MASK32)
         flags = self.rflags
-        if flags & STEP_OVER:
-            self.rflags = flags & ~Rflags.RF
-            if flags & Rflags.TF:
+        if flags & (TF | RF):
+            self.rflags = flags & ~RF
+            if flags & TF:
                 self.inject(ExceptionEvent(Vector.DB, dr6=Dr6.BS, restart=False))
 
     def ask(self, request: X86Request, length: int) -> Outcome:
@@ -342,7 +343,7 @@ class X86Vcpu(Vcpu):
         if event.dr6:
             self.set_system("dr6", self.system("dr6") | event.dr6)
         info = event_info(event)
-        if event.error is not None and not self.cr0 & Cr0.PE:
+        if event.error is not None and not self.cr0 & PE:
             info = event_info(ExceptionEvent(event.vector))  # real mode has no error codes
         if event.restart:
             self.completion = None
@@ -459,7 +460,7 @@ class X86Vcpu(Vcpu):
         self.state = CpuState.HALTED
         self.attention = True
         flags = self.rflags
-        return Wait(length) if flags & Rflags.IF else self.ask(Halt(flags), length)
+        return Wait(length) if flags & IF else self.ask(Halt(flags), length)
 
     def _interrupt_waits(self) -> bool:
         """Whether something is pending that ends HLT."""
@@ -467,7 +468,7 @@ class X86Vcpu(Vcpu):
             return True
         if self.nmi_pending and not self.nmi_blocked:
             return True
-        if not self.rflags & Rflags.IF:
+        if not self.rflags & IF:
             return False
         return bool(self.lapic.pending_vector()) or self.external_interrupt() is not None
 
@@ -500,7 +501,7 @@ class X86Vcpu(Vcpu):
         if self.runnable():
             return self.now()
         timer = self.lapic.timer
-        if self.state is not CpuState.HALTED or timer.masked or not self.rflags & Rflags.IF:
+        if self.state is not CpuState.HALTED or timer.masked or not self.rflags & IF:
             return None
         return timer.due
 

@@ -10,6 +10,7 @@ from worldswitch.hypervisor.x86.apic_bus import ApicBus
 from worldswitch.hypervisor.x86.cpuid_policy import CpuidPolicy
 from worldswitch.hypervisor.x86.lapic import ApicOptions
 from worldswitch.hypervisor.x86.memory import LARGE_PAGE, GuestMemory
+from worldswitch.hypervisor.x86.mmio import DecodedInstructions
 from worldswitch.hypervisor.x86.options import Options
 from worldswitch.metal.interface import GeneralProtection, X86Host
 
@@ -50,6 +51,7 @@ class X86Vm(Vm):
         self.storage = hosts[0].storage
         self.memory = GuestMemory(self.storage)
         self.size = -(-memory // LARGE_PAGE) * LARGE_PAGE
+        self.decoded = DecodedInstructions()
         self.bus = ApicBus()
         self.pic: Pic | None = None
         """Set by a machine that has one."""

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 WRITE, FETCH, RESERVED = int(NpfInfo.RW), int(NpfInfo.ID), int(NpfInfo.RSV)
 FINAL, GUEST_TABLE = int(NpfInfo.FINAL), int(NpfInfo.GUEST_TABLE)
-MOST_BYTES = 15
+VALID = int(Event.V)
+INSN_END = INSN_BYTES + 15
+NO_BYTES = bytes(1)
 
 
 @EXITS.on(SvmExit.NPF)
@@ -35,23 +37,19 @@ def exit_nested_page_fault(vcpu: "SvmVcpu") -> Outcome:
     info, address = q[EXIT_INFO_1], q[EXIT_INFO_2]
     if info & RESERVED:
         return unclaimed(vcpu, "reserved bits in the nested page tables")
-    if vm.npt.resolve(address, bool(info & WRITE)) is not None:
+    if not vcpu.lapic.at(address) and vm.npt.resolve(address, bool(info & WRITE)) is not None:
         vcpu.statistics.count("nested_fault")
         if vm.sink is not None:
             vcpu.trace("nested_fault", gpa=address, info=info)
         return RESUME
     if not info & FINAL or info & GUEST_TABLE:
         return unclaimed(vcpu, "the guest's page tables are not in storage")
-    if q[EXIT_INT_INFO] & Event.V:
+    if q[EXIT_INT_INFO] & VALID:
         return unclaimed(vcpu, "an event's delivery needs what is not in storage")
     if info & FETCH:
         # What is read of nothing is all ones, which is an invalid opcode.
         raise undefined()
     vcpu.statistics.count("inst_emul")
-    return mmio.access(vcpu, address, _text(vcpu) if vm.decode_assists else b"")
-
-
-def _text(vcpu: "SvmVcpu") -> bytes:
-    """The instruction bytes that the processor gives; empty if it gives none."""
-    view = vcpu.b
-    return bytes(view[INSN_BYTES : INSN_BYTES + min(view[INSN_LEN], MOST_BYTES)])
+    if vm.decode_assists:
+        return mmio.access(vcpu, address, bytes(vcpu.b[INSN_LEN:INSN_END]))
+    return mmio.access(vcpu, address, NO_BYTES)
