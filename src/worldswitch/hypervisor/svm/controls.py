@@ -18,7 +18,7 @@ from worldswitch.arch.x86.svm_controls import (
 )
 
 if TYPE_CHECKING:
-    from worldswitch.hypervisor.svm.vcpu import SvmVcpu
+    from worldswitch.hypervisor.svm.guest_state import SvmState
 
 INTERCEPTS_GROUP = int(Clean.INTERCEPTS)
 CR, DR, EXCEPTIONS, FIRST, SECOND, THIRD = range(len(INTERCEPT_VECTORS))
@@ -71,12 +71,12 @@ POWER_ON_PAT = pat_value(
 )  # fmt: skip
 
 
-def intercepted(vcpu: "SvmVcpu", word: int, mask: int) -> bool:
+def intercepted(vcpu: "SvmState", word: int, mask: int) -> bool:
     """Whether any intercept of `mask` is set."""
     return bool(vcpu.d[word] & mask)
 
 
-def set_intercept(vcpu: "SvmVcpu", word: int, mask: int, on: bool) -> None:
+def set_intercept(vcpu: "SvmState", word: int, mask: int, on: bool) -> None:
     """Set or clear intercepts; the group is declared dirty if that changes anything."""
     old = vcpu.d[word]
     new = old | mask if on else old & ~mask
@@ -89,7 +89,7 @@ def set_intercept(vcpu: "SvmVcpu", word: int, mask: int, on: bool) -> None:
         vcpu.trace("intercept", word=name, before=old, after=new)
 
 
-def set_up(vcpu: "SvmVcpu") -> None:
+def set_up(vcpu: "SvmState") -> None:
     """The control area of a virtual CPU that has not run yet. ref: APM2 15.5.1"""
     vm, control, save = vcpu.vm, vcpu.vmcb.control, vcpu.vmcb.save
     control.iopm_base_pa = vm.maps.iopm

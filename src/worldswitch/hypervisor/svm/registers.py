@@ -10,7 +10,7 @@ from worldswitch.hypervisor.x86.state import MASK64, Gr
 from worldswitch.metal.interface import Registers
 
 if TYPE_CHECKING:
-    from worldswitch.hypervisor.svm.vcpu import SvmVcpu
+    from worldswitch.hypervisor.svm.guest_state import SvmState
 
 GROUPS: dict[str, int] = {
     name: int(group) for group, names in CLEAN_SAVE.items() for name in names
@@ -47,7 +47,7 @@ class SvmRegisters:
             self._file.bank[n] = value
 
 
-def fields_of(vcpu: "SvmVcpu", name: str) -> tuple[Any, str]:
+def fields_of(vcpu: "SvmState", name: str) -> tuple[Any, str]:
     """The block and the field that hold a register, with what VMLOAD loads up to date."""
     if name in BASES:
         vcpu.store_loaded()

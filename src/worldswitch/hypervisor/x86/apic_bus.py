@@ -19,7 +19,7 @@ from worldswitch.hypervisor.x86.events import (
 )
 
 if TYPE_CHECKING:
-    from worldswitch.hypervisor.x86.lapic import LocalApic
+    from worldswitch.hypervisor.x86.lapic_core import ApicCore
 
 VECTOR = 0xFF
 MODE = 0x7
@@ -33,7 +33,7 @@ class ApicBus:
     """The local APICs by number of virtual CPU."""
 
     def __init__(self) -> None:
-        self.apics: list[LocalApic] = []
+        self.apics: list[ApicCore] = []
         self.on_eoi: Callable[[int], None] = _nobody
         """Called with the vector of each level-triggered interrupt that ends: the I/O APIC's."""
 
@@ -55,7 +55,7 @@ class ApicBus:
         self._send(targets, mode, vector, level, trigger)
         return bool(targets)
 
-    def ipi(self, source: "LocalApic", command: int, destination: int) -> None:
+    def ipi(self, source: "ApicCore", command: int, destination: int) -> None:
         """An interprocessor interrupt: the low half of the command register, and who it is for."""
         match Shorthand(command >> SHORTHAND_SHIFT & 3):
             case Shorthand.SELF:
@@ -73,7 +73,7 @@ class ApicBus:
         self._send(targets, mode, command & VECTOR, level, False)
 
     def _send(
-        self, targets: "list[LocalApic]", mode: int, vector: int, level: bool, trigger: bool
+        self, targets: "list[ApicCore]", mode: int, vector: int, level: bool, trigger: bool
     ) -> None:
         match mode:
             case DeliveryMode.FIXED:
@@ -99,7 +99,7 @@ class ApicBus:
                 pass
 
     @staticmethod
-    def _signal(targets: "list[LocalApic]", event: X86Event) -> None:
+    def _signal(targets: "list[ApicCore]", event: X86Event) -> None:
         for apic in targets:
             apic.signal(event)
 

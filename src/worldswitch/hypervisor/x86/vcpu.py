@@ -1,8 +1,6 @@
 """A virtual CPU for x86, whichever facility executes it: its state, events, and unfinished work."""
 
-from abc import abstractmethod
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Dr6, Rflags
@@ -18,21 +16,12 @@ from worldswitch.hypervisor.outcome import (
     Wait,
 )
 from worldswitch.hypervisor.requests import Halt, Rendezvous, Suspended, TripleFault, X86Request
-from worldswitch.hypervisor.vcpu import Vcpu
 from worldswitch.hypervisor.x86 import initial
 from worldswitch.hypervisor.x86.cpuid_policy import DYNAMIC_LEAVES, REMEMBERED, Registers4
 from worldswitch.hypervisor.x86.emulate import Emulation
 from worldswitch.hypervisor.x86.events import (
     ExceptionEvent,
-    ExternalInterrupt,
     GuestException,
-    Init,
-    NonMaskable,
-    Shutdown,
-    Startup,
-    X86Event,
-    combined,
-    event_info,
 )
 from worldswitch.hypervisor.x86.lapic import LocalApic
 from worldswitch.hypervisor.x86.memory import GuestMemory
@@ -44,29 +33,20 @@ from worldswitch.hypervisor.x86.state import (
     MASK64,
     CpuMode,
     CpuState,
-    SegmentState,
 )
-from worldswitch.metal.interface import Registers, X86Host
+from worldswitch.hypervisor.x86.taking import EventTaker
 
 if TYPE_CHECKING:
     from worldswitch.hypervisor.x86.vm import X86Vm
 
-Completion = Callable[[int | None], Outcome]
-"""Finishes an instruction with the machine's answer, or None if it gave none."""
 MOST_EXITS = 20_000
 """Exits after which a virtual CPU has to give way, however few instructions it has executed."""
 PE = int(Cr0.PE)
 IF, TF, RF = int(Rflags.IF), int(Rflags.TF), int(Rflags.RF)
 
 
-class X86Vcpu(Vcpu):
+class X86Vcpu(EventTaker):
     """What all virtual CPUs for x86 have. A facility's own says where the state is."""
-
-    ADDRESS_NAME: ClassVar[str] = "rip"
-    OWN_REGISTERS: ClassVar[frozenset[int]] = frozenset()
-    """Numbers of the general registers that entering and leaving the guest switches."""
-    vm: "X86Vm"
-    gr: Registers
 
     def __init__(self, vm: "X86Vm", address: int) -> None:
         super().__init__(vm, address)
@@ -74,157 +54,14 @@ class X86Vcpu(Vcpu):
         self.cpuid_policy = vm.cpuid_policy
         self.physical_bits = vm.cpuid_policy.physical_bits
         self.registers = RegisterFile(self.OWN_REGISTERS)
-        self.state = CpuState.WAIT_FOR_STARTUP
-        self.completion: Completion | None = None
-        """What is left to do of an instruction that waits for the machine's answer."""
         self._answer: int | None = None
         self._emulation: Emulation | None = None
-        self.exception = 0
-        """The exception that is to be taken next, in the form of EVENTINJ; 0: none."""
-        self.int_info = 0
-        """The event whose delivery was interrupted by the last exit; 0: none."""
-        self.nmi_pending = False
-        self.extint_pending = False
-        """An external-interrupt message has arrived: the 8259 pair has the vector."""
-        self.init_pending = False
-        self.startup_pending: int | None = None
-        self.work = True
-        """Whether there may be something to inject, or to take back."""
-        self.attention = True
-        """Whether there is something to look at before the guest is entered."""
-        self._timer_moved = True
         self._slice_end = 0
         self.slice_over = False
         self.exits_left = MOST_EXITS
-        self._untold = False
-        """Whether the machine has not been told of a triple fault yet."""
-        self.polls_pic = False
-        """Whether the 8259 pair's INTR line gets through to this processor."""
         self._cpuid: dict[tuple[int, int], Registers4] = {}
         self.msrs = MsrFile(self.physical_bits, vm.patch_level())
         self.lapic = LocalApic(address, vm.bus, self, vm.now, vm.apic_options)
-
-    # Where the state is: the facility's.
-
-    @property
-    @abstractmethod
-    def rip(self) -> int:
-        """The address of the guest's instruction."""
-
-    @rip.setter
-    @abstractmethod
-    def rip(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def rflags(self) -> int:
-        """RFLAGS."""
-
-    @rflags.setter
-    @abstractmethod
-    def rflags(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def cr0(self) -> int:
-        """CR0."""
-
-    @cr0.setter
-    @abstractmethod
-    def cr0(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def cr2(self) -> int:
-        """CR2."""
-
-    @cr2.setter
-    @abstractmethod
-    def cr2(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def cr3(self) -> int:
-        """CR3."""
-
-    @cr3.setter
-    @abstractmethod
-    def cr3(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def cr4(self) -> int:
-        """CR4."""
-
-    @cr4.setter
-    @abstractmethod
-    def cr4(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def efer(self) -> int:
-        """EFER."""
-
-    @efer.setter
-    @abstractmethod
-    def efer(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def cpl(self) -> int:
-        """The privilege level, 0 to 3."""
-
-    @abstractmethod
-    def mode(self) -> CpuMode:
-        """The operating mode."""
-
-    @abstractmethod
-    def descriptor(self, name: str) -> SegmentState:
-        """A segment or table register by name, with its hidden part."""
-
-    @abstractmethod
-    def set_descriptor(self, name: str, value: SegmentState) -> None:
-        """Set one."""
-
-    @abstractmethod
-    def segment(self, number: int) -> SegmentState:
-        """A segment register by its number."""
-
-    @abstractmethod
-    def system(self, name: str) -> int:
-        """A register that the facility's control block holds, by the block's name for it."""
-
-    @abstractmethod
-    def set_system(self, name: str, value: int) -> None:
-        """Set one."""
-
-    @property
-    @abstractmethod
-    def interrupt_shadow(self) -> bool:
-        """Whether the next instruction is executed before interrupts are taken."""
-
-    @interrupt_shadow.setter
-    @abstractmethod
-    def interrupt_shadow(self, value: bool) -> None: ...
-
-    @property
-    @abstractmethod
-    def nmi_blocked(self) -> bool:
-        """Whether an NMI has to wait for an IRET."""
-
-    @property
-    @abstractmethod
-    def tsc_offset(self) -> int:
-        """What the guest's time-stamp counter is ahead of the host's by (64 bits)."""
-
-    @tsc_offset.setter
-    @abstractmethod
-    def tsc_offset(self, value: int) -> None: ...
-
-    @property
-    @abstractmethod
-    def host(self) -> X86Host:
-        """The physical processor that the virtual CPU is loaded on."""
 
     # State that the facility does not switch.
 
@@ -324,103 +161,6 @@ class X86Vcpu(Vcpu):
             outcome = Inject(exception.event)
         return self.apply(outcome)
 
-    # Events.
-
-    def inject(self, event: X86Event) -> None:
-        """Make an event pending for this virtual CPU."""
-        if self.vm.sink is not None:
-            self.trace("inject", event=str(event))
-        if isinstance(event, ExceptionEvent):
-            self._raise(event)
-        else:
-            self.signal(event)
-
-    def _raise(self, event: ExceptionEvent) -> None:
-        """An exception is to be taken before the next instruction."""
-        self.statistics.count("inject_exception")
-        if event.address is not None:
-            self.cr2 = event.address
-        if event.dr6:
-            self.set_system("dr6", self.system("dr6") | event.dr6)
-        info = event_info(event)
-        if event.error is not None and not self.cr0 & PE:
-            info = event_info(ExceptionEvent(event.vector))  # real mode has no error codes
-        if event.restart:
-            self.completion = None
-        self.interrupt_shadow = False
-        self.work = True
-        if self.exception:
-            try:
-                info = combined(self.exception, info)
-            except Shutdown:
-                self.shut_down()
-                return
-        self.exception = info
-
-    def signal(self, event: X86Event) -> None:
-        """An NMI, INIT, start-up IPI or external interrupt arrives."""
-        match event:
-            case NonMaskable():
-                self.nmi_pending = True
-                self.work = True
-            case ExternalInterrupt():
-                self.extint_pending = True
-                self.work = True
-            case Init():
-                self.init_pending = True
-                self.startup_pending = None
-            case Startup(vector=vector):
-                if self.startup_pending is None:
-                    self.startup_pending = vector
-            case ExceptionEvent():
-                self._raise(event)
-        self.attention = True
-
-    def interrupts_changed(self) -> None:
-        """The local APIC has something else for the processor to take, or no longer has."""
-        self.work = True
-
-    def timer_changed(self) -> None:
-        """The local APIC's timer expires at another time."""
-        self._timer_moved = self.attention = True
-
-    def call_attention(self) -> None:
-        """Have the virtual CPU look at what the virtual machine wants before it goes on."""
-        self.attention = True
-
-    def entry_event(self) -> int:
-        """What is to be taken first: the event that was interrupted, or an exception, or both.
-
-        In the form of EVENTINJ, 0 if there is nothing. Raises Shutdown for a triple fault.
-        """
-        first, second = self.int_info, self.exception
-        self.int_info = self.exception = 0
-        if not second:
-            return first
-        return combined(first, second) if first else second
-
-    def external_interrupt(self) -> int | None:
-        """The vector that the 8259 pair has for this processor, or None."""
-        pic = self.vm.pic
-        if pic is None or not (self.extint_pending or self.lapic.accepts_extint):
-            return None
-        vector = pic.intr_pending()
-        if vector is None:
-            self.extint_pending = False
-        return vector
-
-    def see_wiring(self) -> None:
-        """Find out whether the INTR line has to be looked at before each entry."""
-        pic = self.vm.pic
-        self.polls_pic = pic is not None and (self.extint_pending or self.lapic.accepts_extint)
-
-    def shut_down(self) -> None:
-        """A triple fault: nothing but INIT or a reset goes on from here. The machine is told."""
-        self.statistics.count("triple_fault")
-        self.state = CpuState.SHUTDOWN
-        self.attention = True
-        self._untold = True
-
     # States.
 
     def reset(self) -> None:
@@ -493,7 +233,7 @@ class X86Vcpu(Vcpu):
             case CpuState.WAIT_FOR_STARTUP:
                 return self.startup_pending is not None
             case CpuState.SHUTDOWN:
-                return self._untold
+                return self.untold
 
     def wake_time(self) -> int | None:
         if self.failed is not None:
@@ -514,7 +254,7 @@ class X86Vcpu(Vcpu):
         """
         host = self.host
         self._slice_end = host.deadline
-        self._timer_moved = self.attention = True
+        self.timer_moved = self.attention = True
         try:
             return super().run()
         finally:
@@ -540,7 +280,7 @@ class X86Vcpu(Vcpu):
             if self.state is CpuState.WAIT_FOR_STARTUP:
                 initial.set_startup(self, vector)
                 self.state = CpuState.RUNNING
-        if self._timer_moved:
+        if self.timer_moved:
             self._set_alarm()
         self.see_wiring()
         if self.state is not CpuState.RUNNING:
@@ -556,14 +296,14 @@ class X86Vcpu(Vcpu):
                 return None
             self.exits_left = MOST_EXITS
             return Wait()
-        if self._untold:
-            self._untold = False
+        if self.untold:
+            self.untold = False
             return ToMachine(TripleFault())
         return NotOperating()
 
     def _set_alarm(self) -> None:
         """Deliver the timer's interrupt if it is due, and have one come when it will be."""
-        self._timer_moved = False
+        self.timer_moved = False
         timer = self.lapic.timer
         host = self.host
         due = timer.due
@@ -574,7 +314,7 @@ class X86Vcpu(Vcpu):
         if due <= now:
             self.lapic.check_timer(now)
             due = timer.due
-        self._timer_moved = False
+        self.timer_moved = False
         end = self._slice_end
         if due is not None and not timer.masked:
             end = min(end, host.icount + max(1, due - now))
@@ -585,10 +325,10 @@ class X86Vcpu(Vcpu):
         self.attention = True
         if self.host.icount >= self._slice_end or not self._timer_expired():
             self.slice_over = True
-        self._timer_moved = True
+        self.timer_moved = True
 
     def triple_fault(self) -> ToMachine:
         """The processor has shut down, which the machine is told now."""
         self.shut_down()
-        self._untold = False
+        self.untold = False
         return ToMachine(TripleFault())
