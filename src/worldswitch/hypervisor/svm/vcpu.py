@@ -237,7 +237,7 @@ class SvmVcpu(SvmState):
             return Inject(exception.event)
 
     def instruction_address(self) -> int:
-        return self.next_rip
+        return self.q[RIP]
 
     def skip(self) -> Resume:
         """The intercepted instruction is done: go on behind it."""

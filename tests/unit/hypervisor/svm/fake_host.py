@@ -65,7 +65,7 @@ class FakeStorage:
 
 @dataclass
 class Entry:
-    """What one VMRUN was given."""
+    """What one VMRUN was given. event_inj: 0 if there is no event."""
 
     event_inj: int
     v_intr: int
@@ -180,7 +180,7 @@ class FakeHost:
         self._check_clean(vmcb, block)
         self.entries.append(
             Entry(
-                control.event_inj,
+                control.event_inj if control.event_inj & Event.V else 0,
                 control.v_intr,
                 control.clean,
                 control.tlb_control,
