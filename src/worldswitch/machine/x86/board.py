@@ -17,6 +17,9 @@ from worldswitch.machine.x86.devices import Devices
 from worldswitch.machine.x86.dma import Dma, Memory
 from worldswitch.machine.x86.layout import ram_ranges
 from worldswitch.machine.x86.loader import Entry, Platform, load
+from worldswitch.machine.x86.virtio.block import Block
+from worldswitch.machine.x86.virtio.disk import Disk
+from worldswitch.machine.x86.virtio.entropy import Entropy
 from worldswitch.metal.x86.bus import (
     BUS_ACKNOWLEDGE,
     BUS_EOI,
@@ -52,16 +55,23 @@ class PcBoard(Board):
         self._now = 0
         self._zero = time.monotonic_ns() if real_time else None
         self._recent: deque[tuple[str, int]] = deque(maxlen=10)
+        self.dma = Dma(memory, ram_ranges(size))
         self.devices = Devices(
             self,
             self,
-            Dma(memory, ram_ranges(size)),
+            self.dma,
             self.deliver,
             size,
             cpus,
             output or self.console.extend,
             int(time.time()) if real_time else VIRTUAL_START,
         )
+
+        self.devices.plug(Entropy(self.dma))
+
+    def add_disk(self, disk: Disk) -> None:
+        """A virtio block device with a disk's content."""
+        self.devices.plug(Block(self.dma, disk))
 
     # What devices tell; `reset` and the other names are those of `devices.Owner`.
 
