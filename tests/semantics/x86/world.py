@@ -14,11 +14,13 @@ from worldswitch.metal.x86.leave import Exit
 
 HANDLERS, GDT, IDT, TSS, TSS_B, LDT = 0x600, 0x1000, 0x2000, 0x3000, 0x3200, 0x3800
 STACK0, STACK3, IST1, CODE, DATA, PAGES = 0x7000, 0x7800, 0x6000, 0x8000, 0xA000, 0x20000
+NAMES = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi")
 WITH_ERROR = {8, 10, 11, 12, 13, 14, 17}
 
 # Selectors, without the privilege level that is asked for.
 (
-    K64, KDATA, U32, UDATA, U64, K32, TASK, K16, KDATA16, TASK_B, GATE, GATE2, TABLE, ODD, ODD2, CONF,
+    K64, KDATA, U32, UDATA, U64, K32, TASK, K16, KDATA16, TASK_B, GATE, GATE2, TABLE, ODD, ODD2,
+    CONF,
 ) = (8, 16, 24, 32, 40, 48, 56, 72, 80, 88, 104, 120, 136, 152, 160, 168)  # fmt: skip
 
 CODE64, CODE32, CODE16, DATA32 = 0x00AF_9B00_0000_FFFF, 0x00CF_9B00_0000_FFFF, 0x9B00_0000_FFFF, (
@@ -156,8 +158,6 @@ class World(Board):
         """Vector and error code that a program ends with."""
         self.load(source)
         for name, value in registers.items():
-            self.raw.gr[["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"].index(name)] = (
-                value
-            )
+            self.raw.gr[NAMES.index(name)] = value
         result = self.outcome()
         return result.vector, result.error
