@@ -214,7 +214,7 @@ def test_second_nmi_waits_for_iret_and_one_more_instruction() -> None:
     guest = Guest(
         NOTHING,
         leave(SvmExit.IRET, length=1, rip=0x7000, rflags=ENABLED),
-        leave(SvmExit.VINTR, rip=0x7100),
+        leave(SvmExit.VINTR, rip=0x7100, interrupt_shadow=0),
     )
     cpu = guest.cpu
     cpu.inject(NonMaskable())
