@@ -72,7 +72,6 @@ MODELLED = frozenset(
         "clwb",
         "rdrand",
         "rdseed",
-        "tsc_deadline_timer",
         "vgif",
         "vnmi",
         "v_vmsave_vmload",
