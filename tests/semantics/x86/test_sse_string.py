@@ -25,6 +25,25 @@ def text_state(rng: random.Random) -> Vectors:
     return state
 
 
+def product_state(rng: random.Random) -> Vectors:
+    """Numbers without NaNs: processors differ about which of several a dot product gives."""
+    state = float_state(rng)
+
+    def without(value: int) -> int:
+        for n in range(0, 128, 32):
+            if value >> n & 0x7F80_0000 == 0x7F80_0000:
+                value &= ~(0x7F_FFFF << n)
+        for n in range(0, 128, 64):
+            if value >> n & 0x7FF << 52 == 0x7FF << 52:
+                value &= ~(0xF_FFFF_FFFF_FFFF << n)
+        return value
+
+    state.xmm = [without(x) for x in state.xmm]
+    parts = [int.from_bytes(state.memory[n : n + 16], "little") for n in range(0, 64, 16)]
+    state.memory = b"".join(without(x).to_bytes(16, "little") for x in parts)
+    return state
+
+
 STRINGS = forms(
     "660f3a60 660f3a61 660f3a62 660f3a63 66480f3a61 66480f3a60", immediates=tuple(range(0, 128))
 ) | {"not aligned": bytes.fromhex("660f3a634f030c")}
@@ -36,7 +55,7 @@ PRODUCTS = forms("660f3a40 660f3a41", immediates=(0xFF, 0x31, 0x71, 0xF1, 0xA5, 
 
 @pytest.mark.parametrize(
     ("programs", "state", "rounds"),
-    [(STRINGS, text_state, 20), (CIPHERS, integer_state, 50), (PRODUCTS, float_state, 200)],
+    [(STRINGS, text_state, 20), (CIPHERS, integer_state, 50), (PRODUCTS, product_state, 200)],
     ids=["strings", "ciphers", "products"],
 )
 def test_special_instruction_random_operands_like_host(programs, state, rounds):

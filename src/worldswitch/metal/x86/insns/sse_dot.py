@@ -22,7 +22,10 @@ def product32(a: u128, b: u128, number: u64, which: u8, mxcsr: u32) -> tuple[u32
 
 @typed(inline=False)
 def dot32(a: u128, b: u128, which: u8, mxcsr: u32) -> tuple[u32, u32]:
-    """(0 + 1) + (2 + 3) of the products."""
+    """(0 + 1) + (2 + 3) of the products.
+
+    IMPDEF: which NaN is the result if several products are NaNs; here the first in this order.
+    """
     p0, f0 = product32(a, b, u64(0), which, mxcsr)
     p1, f1 = product32(a, b, u64(1), which, mxcsr)
     p2, f2 = product32(a, b, u64(2), which, mxcsr)
