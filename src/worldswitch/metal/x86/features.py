@@ -30,6 +30,8 @@ MODELLED = frozenset(
         "ssse3",
         "sse4_1",
         "sse4_2",
+        "aes",
+        "pclmulqdq",
         "cx16",
         "lahf_lm",
         "popcnt",
