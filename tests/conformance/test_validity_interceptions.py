@@ -21,7 +21,7 @@ from worldswitch.arch.s390x.program import ProgramCode
 from worldswitch.arch.s390x.sie_controls import Icpt
 from worldswitch.arch.s390x.sie_host import VALIDITY_IPA, SieHost
 from worldswitch.arch.s390x.state_description import StateDescription
-from worldswitch.machine.s390x.board import STATUS_CRASHED
+from worldswitch.machine.result import STATUS_CRASHED
 
 SIZE = 512
 DONE = 0x600D

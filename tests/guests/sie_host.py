@@ -2,8 +2,8 @@
 
 from worldswitch.arch.s390x.sie_host import SieHost
 from worldswitch.arch.s390x.state_description import StateDescription
+from worldswitch.machine.result import Result
 from worldswitch.machine.s390x.bare import S390Machine
-from worldswitch.machine.s390x.board import Result
 from worldswitch.metal.s390x.assembler import assemble
 
 HOST = """

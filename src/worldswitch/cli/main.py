@@ -20,7 +20,8 @@ from worldswitch.cli.statuses import (
 )
 
 if TYPE_CHECKING:
-    from worldswitch.machine.s390x.board import Board, Result
+    from worldswitch.machine.result import Result
+    from worldswitch.machine.s390x.board import S390Board
 
 app = typer.Typer(
     help="A hypervisor laboratory: guests on modelled processors.",
@@ -123,7 +124,7 @@ def run(
     raise typer.Exit(result.status)
 
 
-def _report(machine: "Board", result: "Result") -> None:
+def _report(machine: "S390Board", result: "Result") -> None:
     """Say on standard error what was wrong with how the guest ended, if anything."""
     from worldswitch.machine.s390x.board import STATUS_CRASHED
 

@@ -9,7 +9,7 @@ from worldswitch.cli.statuses import usage_error
 from worldswitch.lab.exits import ExitTally, ExitTrace, Observers
 from worldswitch.lab.statistics import print_statistics
 from worldswitch.lab.trace import TraceWriter
-from worldswitch.machine.s390x.observer import Observer
+from worldswitch.machine.observer import Observer
 
 TITLES = {
     "none": ("processors", "Exits from native code, all processors"),

@@ -28,14 +28,23 @@ class Inject:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The virtual CPU has nothing to do until an event that it enables arrives."""
+    """The virtual CPU has nothing to do until an event that it enables arrives.
+
+    advance: as with `Resume`.
+    """
+
+    advance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """The guest gives up the rest of its slice, to the virtual CPU with address `to` if given."""
+    """The guest gives up the rest of its slice, to the virtual CPU with address `to` if given.
+
+    advance: as with `Resume`.
+    """
 
     to: int | None = None
+    advance: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +87,6 @@ RunEnd = ToMachine | Stopped | Wait | Preempted | NotOperating
 
 RESUME = Resume()
 """The commonest outcome: what the handler did is all there is to do."""
+
+ADVANCE = (RESUME, *(Resume(distance) for distance in range(1, 16)))
+"""Handled, with the guest's instruction address moved by 0 to 15 bytes."""

@@ -159,6 +159,130 @@ class Intercepted:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class PortRead:
+    """IN, or one element of INS: `size` bytes (1, 2 or 4) from an I/O port.
+
+    Without an answer it is all ones, as a bus has it where nothing is.
+    """
+
+    port: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortWrite:
+    """OUT, or one element of OUTS."""
+
+    port: int
+    size: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmioRead:
+    """A load of 1, 2, 4 or 8 bytes from a guest physical address that is no storage.
+
+    Without an answer it is all ones.
+    """
+
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class MmioWrite:
+    """A store to a guest physical address that is no storage, or that is read-only storage."""
+
+    address: int
+    size: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class MsrRead:
+    """RDMSR of a register that the hypervisor does not know.
+
+    Without an answer it is a general-protection exception.
+    """
+
+    msr: int
+
+
+@dataclass(frozen=True, slots=True)
+class MsrWrite:
+    """WRMSR of a register that the hypervisor does not know; any answer says that it is done.
+
+    Without an answer it is a general-protection exception.
+    """
+
+    msr: int
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """HLT with maskable interrupts disabled: only an NMI, INIT or a reset ends it."""
+
+    rflags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """MONITOR or MWAIT, which the guest is told that it does not have.
+
+    Without an answer it does nothing.
+    """
+
+    mwait: bool
+    address: int
+
+
+@dataclass(frozen=True, slots=True)
+class TripleFault:
+    """The guest's processor has shut down; a board resets it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The virtual machine was told to cease, by `how`, and this virtual CPU has."""
+
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rendezvous:
+    """The virtual CPU has done what all were called together for; `missing` have not."""
+
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnclaimedExit:
+    """An exit that nothing in the hypervisor is for: the facility's code and information."""
+
+    code: int
+    info1: int
+    info2: int
+    reason: str
+
+
+X86Request = (
+    PortRead
+    | PortWrite
+    | MmioRead
+    | MmioWrite
+    | MsrRead
+    | MsrWrite
+    | Halt
+    | Monitor
+    | TripleFault
+    | Suspended
+    | Rendezvous
+    | UnclaimedExit
+)
+"""What virtual CPUs of x86 ask for. An answer is given by `X86Vcpu.answer` before the next run."""
+
 Request = (
     ServiceCall
     | Diagnose
@@ -173,4 +297,5 @@ Request = (
     | ProgramLoop
     | DebugEvent
     | Intercepted
+    | X86Request
 )

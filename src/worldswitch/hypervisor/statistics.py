@@ -58,8 +58,10 @@ class Statistics:
         times = self.events.get(reason)
         if times is None:
             times = self.events[reason] = EventTimes()
-        if self._last is not None:
-            self._last.add(0)
+        last = self._last
+        if last is not None:  # last.add(0), on the path of every exit
+            last.samples += 1
+            last.shortest = 0
         self._last = times
 
     def waits(self, now: int) -> None:

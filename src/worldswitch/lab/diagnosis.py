@@ -2,13 +2,13 @@
 
 from capstone import CS_ARCH_SYSZ, CS_MODE_BIG_ENDIAN, Cs
 
-from worldswitch.machine.s390x.board import Board
+from worldswitch.machine.s390x.board import S390Board
 
 BEFORE = 12
 AFTER = 12
 
 
-def diagnose(machine: Board, reason: str) -> str:
+def diagnose(machine: S390Board, reason: str) -> str:
     """What happened, PSW, registers, the code around it, and the last exits."""
     cpu = machine.processors[machine.current]
     mask, address = cpu.psw
@@ -22,7 +22,7 @@ def diagnose(machine: Board, reason: str) -> str:
     return "\n".join(lines)
 
 
-def _program_old(machine: Board) -> list[str]:
+def _program_old(machine: S390Board) -> list[str]:
     lowcore = machine.memory.read(machine.current_prefix(), 512)
     code = int.from_bytes(lowcore[0x8E:0x90], "big")
     if code == 0:
@@ -30,7 +30,7 @@ def _program_old(machine: Board) -> list[str]:
     return [f"last program interruption {code:04X}, old PSW {lowcore[0x150:0x160].hex()}"]
 
 
-def _code(machine: Board, address: int | None) -> list[str]:
+def _code(machine: S390Board, address: int | None) -> list[str]:
     if address is None:
         return ["the PSW's address has no translation"]
     if address + AFTER > machine.memory.size:

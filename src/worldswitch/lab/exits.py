@@ -6,7 +6,7 @@ does takes none: what remains is waiting, and the other CPUs' turns.
 
 from worldswitch.lab.statistics import Tally
 from worldswitch.lab.trace import TraceWriter
-from worldswitch.machine.s390x.observer import Details, Observer
+from worldswitch.machine.observer import Details, Observer
 
 EXECUTE = "execute"
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from worldswitch.arch.s390x.sie_controls import Icpt
 from worldswitch.hypervisor.outcome import Resume
+from worldswitch.machine.result import Result
 from worldswitch.machine.s390x.bare import S390Machine
-from worldswitch.machine.s390x.board import PSW_64, Board, Result
+from worldswitch.machine.s390x.board import PSW_64, S390Board
 from worldswitch.machine.s390x.guest import GuestMachine
 from worldswitch.metal.s390x.assembler import AssemblyError, Program, assemble
 from worldswitch.metal.s390x.leave import Exit
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-def load(machine: Board, program: Program, start: bool = True) -> None:
+def load(machine: S390Board, program: Program, start: bool = True) -> None:
     """Store a program at its origin, and have processor 0 start there."""
     machine.memory.write(program.origin, program.text)
     if start:

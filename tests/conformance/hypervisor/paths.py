@@ -232,22 +232,29 @@ BEYOND: dict[str, str] = {
 PATHS = SEED | BEYOND
 
 
-def covers(*names: str) -> Callable[[F], F]:
-    """Decorator: the test reaches these paths."""
-    for name in names:
-        if name not in PATHS:
-            raise KeyError(f"there is no path {name!r}")
+def covers_of(paths: dict[str, str]) -> Callable[..., Callable[[F], F]]:
+    """The decorator `covers` for a table of paths: the test reaches these."""
 
-    def same(test: F) -> F:
-        return test
+    def covers(*names: str) -> Callable[[F], F]:
+        for name in names:
+            if name not in paths:
+                raise KeyError(f"there is no path {name!r}")
 
-    return same
+        def same(test: F) -> F:
+            return test
+
+        return same
+
+    return covers
 
 
-def covered() -> dict[str, list[str]]:
-    """The tests that name each path, from the text of the modules beside this one."""
+covers = covers_of(PATHS)
+
+
+def covered(directory: Path = Path(__file__).parent) -> dict[str, list[str]]:
+    """The tests that name each path, from the text of the modules in a directory."""
     found: dict[str, list[str]] = {}
-    for file in sorted(Path(__file__).parent.glob("test_*.py")):
+    for file in sorted(directory.glob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef):
                 continue

@@ -41,7 +41,10 @@ def _machine() -> Any:
 
 @lru_cache(maxsize=256)
 def assemble(source: str, origin: int = 0) -> Program:
-    """Assemble AT&T text; it starts in 64-bit mode. Absolute addresses count from `origin`."""
+    """Assemble AT&T text; it starts in 64-bit mode. Absolute addresses count from `origin`.
+
+    For text that is wrong, LLVM prints a message and ends the process.
+    """
     escaped = "".join(
         chr(c) if 32 <= c < 127 and chr(c) not in '"\\' else f"\\{c:02X}"
         for c in source.encode()

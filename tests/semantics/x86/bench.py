@@ -121,7 +121,7 @@ class Bench:
                 self.put(IDT + 8 * vector, handler | K32 << 16 | 0xEE00 << 32)
             else:
                 self.put(4 * vector, handler, 4)
-        self.write(TSS, bytes(0x68))
+        self.write(TSS, bytes(0x66) + b"\xff\xff")
         self.put(TSS + 4, KERNEL_STACK)
         if self.mode == "protected32":
             self.put(TSS + 4, KERNEL_STACK | KDATA << 32)

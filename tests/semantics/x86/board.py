@@ -1,11 +1,10 @@
 """A processor that begins in real mode, for tests of programs that make their own world."""
 
+from tests.semantics.x86.assembler import Program, assemble
 from worldswitch.arch.x86.models import MODELS
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.processor import Bus, Complex
 from worldswitch.metal.x86.storage import Storage
-
-from tests.semantics.x86.assembler import Program, assemble
 
 ES, CS, SS, DS, FS, GS, LDTR, TR = range(8)
 RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI = range(8)

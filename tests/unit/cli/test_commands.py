@@ -19,7 +19,7 @@ from worldswitch.cli.cpus import ranges
 from worldswitch.cli.main import app
 from worldswitch.cli.statuses import STATUS_INTERNAL, STATUS_INTERRUPTED, STATUS_USAGE
 from worldswitch.lab.bench.image import elf_image
-from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
+from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
 from worldswitch.metal.s390x.assembler import assemble
 
 STOP = """

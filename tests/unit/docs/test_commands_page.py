@@ -8,7 +8,7 @@ import typer
 import worldswitch
 from worldswitch.cli import statuses
 from worldswitch.cli.main import app
-from worldswitch.machine.s390x.board import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
+from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
 
 DOCS = Path(worldswitch.__file__).parents[2] / "docs"
 PAGE = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from worldswitch.arch.s390x.sie_host import SieHost
 from worldswitch.engine.build import Progress
+from worldswitch.machine.result import STATUS_CRASHED, Result
 from worldswitch.machine.s390x import ipl, services
-from worldswitch.machine.s390x.board import PSW_64, PSW_DAT, STATUS_CRASHED, Board, Result
+from worldswitch.machine.s390x.board import PSW_64, PSW_DAT, S390Board
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
 from worldswitch.machine.s390x.watchdog import END_OF_TIME
 from worldswitch.metal.s390x.leave import Exit
@@ -28,7 +29,7 @@ ARGUMENTS: dict[Exit, tuple[str, ...]] = {
 """What `exit_args` hold."""
 
 
-class S390Machine(Board):
+class S390Machine(S390Board):
     """A machine with `cpus` processors of `model` and `memory` bytes of storage."""
 
     processors: list[Processor]

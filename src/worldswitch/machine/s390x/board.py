@@ -1,16 +1,15 @@
 """The s390 machine, whoever executes its guest: console, clock, and the loop that gives turns."""
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from worldswitch.arch.s390x.models import CpuModel
+from worldswitch.machine.board import IDLE_POLL, LONGEST_SLEEP, Board
+from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, Result
 from worldswitch.machine.s390x import loader
 from worldswitch.machine.s390x.clock import TOD_PER_SECOND, VIRTUAL_START, RealClock
-from worldswitch.machine.s390x.observer import Observer
 from worldswitch.machine.s390x.sclp import Memory, Sclp
 from worldswitch.machine.s390x.watchdog import Watchdog
 
@@ -21,39 +20,14 @@ SMALL_SLICE = 100_000
 PSW_64 = 0x0000_0001_8000_0000
 """64-bit addressing, DAT off, all interruptions off."""
 PSW_DAT = 1 << 58
-IDLE_POLL = 0.002
-"""Seconds between looks at the keyboard while an interactive guest waits."""
-LONGEST_SLEEP = 0.1
-"""Seconds that an idle machine in real time sleeps at a time."""
-STATUS_CRASHED = 3
-STATUS_RESTART = 4
-STATUS_TIMEOUT = 124
-
-Engine = Literal["native", "python"]
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended: the exit status, and why in a sentence."""
-
-    status: int
-    reason: str
-
 
 RESTARTED = Result(STATUS_RESTART, "the guest asked for a restart")
 
 
-class Board(ABC):
-    """What the bare machine and the machine of a guest have in common.
-
-    `processors` are what the guest takes for its CPUs. They take turns; nothing runs at the same
-    time, so a run repeats exactly.
-    """
+class S390Board(Board):
+    """What the bare machine and the machine of a guest have in common."""
 
     model: CpuModel
-    memory: Any
-    """The guest's absolute storage: `size`, `read(address, size)`, `write(address, data)`."""
-    processors: Any
 
     def __init__(
         self,
@@ -63,22 +37,14 @@ class Board(ABC):
         output: Callable[[bytes], None] | None,
         real_time: bool,
     ) -> None:
+        super().__init__()
         self.memory, self.model = memory, model
-        self.console = bytearray()
-        """What the guest printed, unless `output` took it."""
         output = output or self.console.extend
         self.sclp = Sclp(memory, model, cpus, output, self.service_signal)
-        self.input: Callable[[], bytes] | None = None
-        """Polled between slices for console input; None if nobody types."""
-        self.observer: Observer | None = None
-        """Told when processors begin and cease to execute the guest."""
         self.watchdog = Watchdog()
-        self.current = 0
-        """Number of the processor that ran last."""
         self._clock = RealClock() if real_time else None
         self._start_time = VIRTUAL_START if self._clock is None else self._clock.now()
         self._yield = False
-        self._end: Result | None = None
 
     @property
     @abstractmethod
@@ -117,15 +83,6 @@ class Board(ABC):
     def current_prefix(self) -> int:
         """The prefix of the processor that ran last."""
 
-    @abstractmethod
-    def recent_exits(self) -> list[str]:
-        """The last ten exits, oldest first."""
-
-    @property
-    def cpu_count(self) -> int:
-        """How many CPUs the guest has."""
-        return len(self.processors)
-
     def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
         """Load an image and have the first processor start it; raises loader.ImageError."""
         mask, address = loader.load(self.memory, kernel, initrd, append).psw
@@ -135,35 +92,14 @@ class Board(ABC):
         """The current processor gives the rest of its slice away."""
         self._yield = True
 
-    def end(self, result: Result) -> None:
-        """End the run: `run` returns this result."""
-        self._end = result
-
-    @property
-    def result(self) -> Result | None:
-        """How the run ended; None while the guest can go on."""
-        return self._end
-
-    def run(self, timeout: float | None = None, stop: Callable[[], bool] | None = None) -> Result:
-        """Run until the guest ends, `timeout` seconds of real time are over, or `stop()` holds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def slice_size(self) -> int:
         alone = self.cpu_count == 1 and self._clock is None
-        size = SLICE if alone else SMALL_SLICE
-        while self._end is None:
-            if deadline is not None and time.monotonic() > deadline:
-                return Result(STATUS_TIMEOUT, f"the guest was still running after {timeout:g} s")
-            if self.input is not None:
-                typed = self.input()
-                if typed:
-                    self.sclp.type_in(typed)
-            if stop is not None and stop():
-                return Result(0, "ended from the console")
-            if not self._round(size) and self._end is None:
-                self._idle()
-        return self._end
+        return SLICE if alone else SMALL_SLICE
 
-    def _round(self, size: int) -> bool:
-        """Give every processor that is ready its turn; whether there was one."""
+    def type_in(self, data: bytes) -> None:
+        self.sclp.type_in(data)
+
+    def round(self, size: int) -> bool:
         ran = False
         if self.watchdog.due(self.time):
             self.end(Result(STATUS_CRASHED, "the guest did not tend its watchdog (DIAGNOSE 288)"))
@@ -181,8 +117,7 @@ class Board(ABC):
         if self._clock is not None:
             self.time = max(self.time, self._clock.now())
 
-    def _idle(self) -> None:
-        """All processors wait: virtual time jumps to the next timer, real time passes."""
+    def idle(self) -> None:
         times = [when for when in (self.wake_time(), self.watchdog.expires) if when is not None]
         wake = min(times, default=None)
         if wake is None and self.input is None:

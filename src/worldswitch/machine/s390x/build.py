@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from worldswitch.engine.build import Progress
-from worldswitch.machine.s390x.board import Board
+from worldswitch.machine.s390x.board import S390Board
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL
 
 Hypervisor = Literal["auto", "sie", "none"]
@@ -19,7 +19,7 @@ def build(
     output: Callable[[bytes], None] | None = None,
     progress: Progress | None = None,
     real_time: bool = False,
-) -> Board:
+) -> S390Board:
     """A machine whose guest runs under SIE ("sie", "auto") or straight on the metal ("none")."""
     if hypervisor == "none":
         from worldswitch.machine.s390x.bare import S390Machine as Machine

@@ -22,18 +22,11 @@ from worldswitch.hypervisor.sie.events import ServiceSignal
 from worldswitch.hypervisor.sie.guest_storage import GuestStorage
 from worldswitch.hypervisor.sie.options import Options
 from worldswitch.hypervisor.sie.vcpu import SieVcpu
+from worldswitch.machine.observer import Details, Observer
+from worldswitch.machine.result import STATUS_CRASHED, Result
 from worldswitch.machine.s390x import ipl, services
-from worldswitch.machine.s390x.board import (
-    PSW_64,
-    PSW_DAT,
-    RESTARTED,
-    SMALL_SLICE,
-    STATUS_CRASHED,
-    Board,
-    Result,
-)
+from worldswitch.machine.s390x.board import PSW_64, PSW_DAT, RESTARTED, SMALL_SLICE, S390Board
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
-from worldswitch.machine.s390x.observer import Details, Observer
 from worldswitch.machine.s390x.protected import SUBCODES, ProtectedIpl
 from worldswitch.metal.s390x.host import Host
 from worldswitch.metal.s390x.processor import Complex
@@ -68,7 +61,7 @@ class GuestEvents:
         self._observer.happened(GUEST_GROUP, cpu, time, name, shown)
 
 
-class GuestMachine(Board):
+class GuestMachine(S390Board):
     """A guest with `cpus` virtual CPUs of `model` and `memory` bytes, under SIE.
 
     The host has one processor of the same model, on which the virtual CPUs take turns.

@@ -2,7 +2,7 @@
 
 from worldswitch.arch.s390x.diag import Diag308Response, Diag308Subcode
 from worldswitch.arch.s390x.program import ProgramCode
-from worldswitch.machine.s390x.board import RESTARTED, Board
+from worldswitch.machine.s390x.board import RESTARTED, S390Board
 from worldswitch.machine.s390x.services import Asking
 
 PAGE_OFFSET = 0xFFF
@@ -19,7 +19,7 @@ RESPONSES: dict[int, Diag308Response] = {
 """To the subcodes about IPL parameters, of which a machine that ends with a restart keeps none."""
 
 
-def diagnose(machine: Board, cpu: Asking, r1: int, subcode: int) -> None:
+def diagnose(machine: S390Board, cpu: Asking, r1: int, subcode: int) -> None:
     """End the run, or leave a response in the register behind R1; or a program interruption."""
     if subcode in RESTARTS:
         machine.end(RESTARTED)

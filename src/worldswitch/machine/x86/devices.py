@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from worldswitch.machine.x86.acpi import PowerManagement
+from worldswitch.machine.x86.acpi_tables import interrupt_pin
 from worldswitch.machine.x86.bus import MemoryBus, PortBus
 from worldswitch.machine.x86.clock import VIRTUAL_START, Clock, Timed
 from worldswitch.machine.x86.cmos import Cmos
@@ -12,11 +13,15 @@ from worldswitch.machine.x86.dma import Dma
 from worldswitch.machine.x86.fwcfg import FwCfg
 from worldswitch.machine.x86.ioapic import Deliver, IoApic
 from worldswitch.machine.x86.keyboard import KeyboardController
-from worldswitch.machine.x86.lines import SCI_IRQ, Lines
+from worldswitch.machine.x86.layout import ram_ranges
+from worldswitch.machine.x86.lines import SCI_IRQ, Lines, send_message
+from worldswitch.machine.x86.pci import SLOTS, PciBus, host_bridge
 from worldswitch.machine.x86.pic import PicPair
 from worldswitch.machine.x86.pit import Pit
 from worldswitch.machine.x86.reset import FastReset, ResetControl
 from worldswitch.machine.x86.uart import Uart
+from worldswitch.machine.x86.virtio.device import VirtioDevice
+from worldswitch.machine.x86.virtio.pci import VirtioPci
 
 UART_PORT = 0x3F8
 UART_IRQ, KEYBOARD_IRQ, CMOS_IRQ = 4, 1, 8
@@ -24,10 +29,6 @@ UART_IRQ, KEYBOARD_IRQ, CMOS_IRQ = 4, 1, 8
 
 class Owner(Protocol):
     """What the devices need of the machine that they are in."""
-
-    def deliver_message(self, **message: object) -> None:
-        """An interrupt message for the local APICs."""
-        ...
 
     def set_intr(self, level: bool) -> None:
         """The 8259 pair's INTR line."""
@@ -82,8 +83,36 @@ class Devices:
         self.ports.add(UART_PORT, 8, self.uart, "serial port 1", width=1)
         self.ioapic.attach(self.memory)
         self.reset_control = ResetControl(owner.reset)
-        self.lines.reset()
+        self.pci = PciBus(
+            self.ports, self.memory, self.reset_control,
+            lambda slot, pin: self.lines.source(interrupt_pin(slot, pin)),
+        )  # fmt: skip
+        self.pci.add(0, host_bridge())
+        self._deliver = deliver
+        self._ram = memory
+        self.firmware()
         self.timed: list[Timed] = [self.pit, self.cmos, self.uart, self.acpi]
+
+    def plug(self, device: VirtioDevice) -> int:
+        """Put a virtio device in the first free PCI slot and place its registers; the slot.
+
+        Raises ValueError if all slots are taken.
+        """
+        slot = next((slot for slot in range(SLOTS) if slot not in self.pci.devices), SLOTS)
+
+        def message(address: int, data: int) -> None:
+            send_message(address, data, self._deliver)
+
+        self.pci.add(slot, VirtioPci(device, message))
+        self.pci.assign(interrupt_pin)
+        return slot
+
+    def firmware(self) -> None:
+        """What firmware does before it starts an image: wiring, sizes, PCI addresses."""
+        low, *high = ram_ranges(self._ram)
+        self.lines.reset()
+        self.cmos.set_memory(low.size, sum(part.size for part in high))
+        self.pci.assign(interrupt_pin)
 
     def next_event(self) -> int | None:
         """Guest time in nanoseconds of the first thing that a device does by itself."""

@@ -57,6 +57,7 @@ class Deliver(Protocol):
 
     def __call__(
         self,
+        *,
         destination: int,
         logical: bool,
         mode: DeliveryMode,

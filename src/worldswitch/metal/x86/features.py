@@ -65,6 +65,7 @@ MODELLED = frozenset(
         "htt",
         "vme",
         "xsaveopt",
+        "xsaveerptr",
         "xsavec",
         "xgetbv1",
         "clflushopt",

@@ -47,7 +47,7 @@ def slow_store_u128(cpu: Cpu, seg: u64, address: u64, value: u128) -> None:
     last = linear(cpu, address + 15)
     if (address ^ last) & PAGE != 0:
         check_write(cpu, context, seg, address)
-        check_write(cpu, context, seg, last)
+        check_write(cpu, context, seg, last & PAGE)
     slow_store(cpu, context, seg, address, 8, u64(value))
     slow_store(cpu, context, seg, linear(cpu, address + 8), 8, high_of(value))
 

@@ -36,6 +36,13 @@ def test_status_after_comparison_replaces_conditions() -> None:
     assert after == C3 | 0x3800
 
 
+def test_status_after_sine_in_range_clears_c2() -> None:
+    _, status = x87.f80_sin(u128(0x3FFF << 64 | 1 << 63), u16(0x37F))
+    assert x87.status_after(u16(C2 | 0x3800), status, u16(0x37F)) & C2 == 0
+    _, status = x87.f80_sin(u128(0x403E << 64 | 1 << 63), u16(0x37F))
+    assert x87.status_after(u16(0), status, u16(0x37F)) == C2
+
+
 def test_status_after_unmasked_exception_sets_summary() -> None:
     assert x87.status_after(u16(0), u16(ZE), u16(0x37B)) == ZE | ES | BUSY
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.semantics.x86.oracle.disagreements import EMULATOR, HOST, known
+from tests.semantics.x86.oracle.disagreements import HOST, known
 from tests.semantics.x86.oracle.generate import Generator
 from tests.semantics.x86.oracle.host import host
 from tests.semantics.x86.oracle.layout import LIMIT, STATE, WINDOW, Answer, Batch, Case

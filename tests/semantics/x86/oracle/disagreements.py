@@ -32,7 +32,73 @@ def always(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return True
 
 
-KNOWN: list[Known] = []
+def store_faults(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both take the same fault of a memory operand."""
+    return ours["vector"] == theirs["vector"] >= 0
+
+
+def absent_register(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """MOV of a control or debug register that does not exist, at privilege level 3."""
+    moves = any(f"0F_2{n}" in case.symbol for n in range(4))
+    return moves and (ours["vector"], theirs["vector"]) == (13, 6)
+
+
+def pushes_segment(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """PUSH of a segment register, not as a word."""
+    segments = ("06", "0E", "16", "1E", "0F_A0", "0F_A8")
+    parts = case.symbol.split(":")
+    return parts[1] in segments and parts[2] != "16"
+
+
+def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """No byte is selected, and only the other side looks at the operand."""
+    return ours["vector"] < 0 and theirs["vector"] == 14
+
+
+FAULT = frozenset({"vector", "error", "cr2", "rip", "rflags"})
+STACK = frozenset({f"st{n}" for n in range(8)})
+KNOWN = [
+    Known(
+        HOST,
+        "an MMX instruction whose store faults has set TOP to zero already",
+        "APM2 11.3 x87 and MMX state; SDM 3 12.2",
+        frozenset({"MOVD", "MOVQ", "MOVNTQ", "MASKMOVQ"}),
+        store_faults,
+        STACK | {"fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "tells the address of the upper half of the operand that it writes in halves",
+        "APM2 8.2.15: CR2 is the address that was not translated",
+        frozenset({"MASKMOVDQU"}),
+        store_faults,
+        frozenset({"cr2"}),
+    ),
+    Known(
+        HOST,
+        "may look at an operand of which no byte is written",
+        "SDM 2 MASKMOVDQU",
+        frozenset({"MASKMOVDQU", "MASKMOVQ"}),
+        masked_out,
+        FAULT | STACK | {"fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "looks at the register's number before the privilege level",
+        "APM2 8.5.1 Priorities",
+        frozenset({"MOV"}),
+        absent_register,
+        frozenset({"vector", "error"}),
+    ),
+    Known(
+        HOST,
+        "leaves the bytes behind the pushed selector as they were",
+        "SDM 2 PUSH; APM3 3 PUSH",
+        frozenset({"PUSH"}),
+        pushes_segment,
+        frozenset({"window"}),
+    ),
+]
 
 
 def known(side: str, case: Case, ours: Outcome, theirs: Outcome) -> str | None:

@@ -79,9 +79,7 @@ def source(narrow: bool) -> str:
     lines += ["popfq", "mov rsp, [rax + 32]", "mov rax, [rax]", "enter:"]
     lines += [f"jmp fword ptr [{TARGET}]" if narrow else f"jmp {_variable(TARGET)}"]
     lines += ["epilogue:", f"mov {_variable(KEPT)}, rax", f"mov rax, {_variable(RESULT)}"]
-    lines += [
-        f"mov [rax + {8 * n}], {name}" for n, name in enumerate(REGISTERS) if name != "rax"
-    ]
+    lines += [f"mov [rax + {8 * n}], {name}" for n, name in enumerate(REGISTERS) if name != "rax"]
     lines += [f"mov rcx, {_variable(KEPT)}", "mov [rax], rcx"]
     lines += [f"mov esp, {SCRATCH_STACK}", "pushfq", f"pop qword ptr [rax + {RFLAGS}]"]
     lines += [f"fxsave64 [rax + {FX}]"]

@@ -289,7 +289,9 @@ class Draft:
         """An address among the HLTs of the slot, before or behind the instruction."""
         rng = self.rng
         first, last = self.offset - 100, self.offset + 100
-        near = rng.choice((rng.randrange(first, self.offset), rng.randrange(self.offset + length, last)))
+        near = rng.choice(
+            (rng.randrange(first, self.offset), rng.randrange(self.offset + length, last))
+        )
         return slot_of(self.number) + near
 
     def _branch(self, length: int, size: int) -> bytes:
@@ -393,7 +395,7 @@ class Generator:
         self._operand_size(draft)
         asize = 32 if self.narrow else 64
         if rules.asize is not None:
-            if rules.asize > asize or rules.asize == 16 and not self.narrow:
+            if rules.asize > asize or (rules.asize == 16 and not self.narrow):
                 raise ImpossibleError
             if rules.asize != asize:
                 draft.prefixes.append(ADDRESS_SIZE)
@@ -447,4 +449,3 @@ class Generator:
             draft.prefixes.append(0x66)
         elif not self.narrow and not vex and draft.maybe(0.05):
             draft.rex |= 8
-

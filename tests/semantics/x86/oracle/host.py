@@ -58,11 +58,11 @@ def serve(memory: int) -> None:
     stack = ctypes.create_string_buffer(STACK)
     entry = struct.pack("<QixxxxQ", ctypes.addressof(stack), 0, STACK)
     libc.sigaltstack(entry, None)
-    libc.syscall(SYS_ARCH_PRCTL, ARCH_SET_GS, GS_BASE, 0, 0)
     labels = driver(False).labels
 
     def run(kind: bytes) -> bool:
         nonlocal labels
+        libc.syscall(SYS_ARCH_PRCTL, ARCH_SET_GS, GS_BASE, 0, 0)
         if kind != AGAIN:
             labels = driver(kind == NARROW).labels
             flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER

@@ -3,19 +3,14 @@
 import ctypes
 import struct
 
-from tests.semantics.x86.oracle.driver import way_out
 from tests.semantics.x86.oracle.layout import (
     BASE,
-    CASES,
-    CR2,
     CS32,
     CS64,
     EPILOGUE,
-    ERROR,
     FX,
     FX_SIZE,
     GS_BASE,
-    HEAD,
     READ_ONLY,
     RIP,
     SIZE,
@@ -23,8 +18,6 @@ from tests.semantics.x86.oracle.layout import (
     SS,
     STATE,
     TAKEN,
-    VARS,
-    VECTOR,
     WINDOWS,
     Answer,
     Batch,
@@ -92,6 +85,7 @@ class Ours:
             gate = handler & 0xFFFF | KERNEL_CS << 16 | rights << 32 | handler >> 16 << 48
             self._put(IDT + 16 * vector, gate)
         self._put(TSS + 4, STACK)
+        self._put(TSS + 0x66, 0xFFFF, 2)
         self._put(PAGES, PAGES + 0x1007)
         self._put(PAGES + 0x1000, PAGES + 0x2007)
         directory = PAGES + 0x2000
@@ -122,7 +116,8 @@ class Ours:
         raw.seg_base[5] = GS_BASE
         raw.seg_selector[7], raw.seg_base[7], raw.seg_limit[7] = TASK, TSS, 0x67
         raw.seg_attr[7] = 0x8B
-        raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8005_0033, PAGES, 0x4_0620, 0xD01
+        raw.seg_attr[6] = 0
+        raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8005_0033, PAGES, 0x4_0628, 0xD01
         raw.jump_generation += 1
         processor.call("update_mode")
         raw.run_budget = BUDGET
@@ -215,9 +210,13 @@ class Ours:
         top = status >> 11 & 7
         for n in range(8):
             number = (top + n) & 7
-            struct.pack_into("<QH", results, at + 32 + 16 * n, raw.st[number], raw.st_exponent[number])
+            struct.pack_into(
+                "<QH", results, at + 32 + 16 * n, raw.st[number], raw.st_exponent[number]
+            )
         for n in range(16):
-            results[at + 160 + 16 * n : at + 176 + 16 * n] = memory[XMM + 32 * n : XMM + 32 * n + 16]
+            results[at + 160 + 16 * n : at + 176 + 16 * n] = memory[
+                XMM + 32 * n : XMM + 32 * n + 16
+            ]
 
 
 def split(flags: int) -> tuple[int, int, int]:

@@ -36,3 +36,5 @@ ABSENT = {
     "XSAVE", "XSAVEC", "XSAVEOPT", "XSAVES", "XRSTOR", "XRSTORS", "XSETBV",
 }  # fmt: skip
 """Not compared here."""
+SEGMENT_LOADS = {0x8E, 0x07, 0x17, 0x1F, 0x1A1, 0x1A9}
+"""Opcodes, with the map above them, that load segment registers; nor are these."""

@@ -3,7 +3,7 @@
 import pytest
 
 from worldswitch.lab.s390x import Exit, Processor, Result, S390Machine, assemble, load, step_until
-from worldswitch.machine.s390x.board import STATUS_CRASHED
+from worldswitch.machine.result import STATUS_CRASHED
 
 ENGINES = ["python", "native"]
 LOOP = """

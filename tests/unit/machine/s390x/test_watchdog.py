@@ -2,7 +2,8 @@
 
 import pytest
 
-from worldswitch.machine.s390x.board import STATUS_CRASHED, Board, Result
+from worldswitch.machine.result import STATUS_CRASHED, Result
+from worldswitch.machine.s390x.board import S390Board
 from worldswitch.machine.s390x.build import Hypervisor, build
 from worldswitch.machine.s390x.clock import TOD_PER_SECOND
 from worldswitch.machine.s390x.watchdog import Watchdog, WatchdogFunction
@@ -25,7 +26,7 @@ DONE = "larl %r1, done\n lpswe 0(%r1)"
 WAIT = "larl %r1, sleep\n lpswe 0(%r1)"
 
 
-def run(hypervisor: Hypervisor, **values: object) -> tuple[Board, Result]:
+def run(hypervisor: Hypervisor, **values: object) -> tuple[S390Board, Result]:
     machine = build(hypervisor, memory=4 << 20, engine="python")
     program = assemble(SETUP.format(**values), 0x1000)
     machine.memory.write(program.origin, program.text)

@@ -266,8 +266,6 @@ def status_after(before: u16, status: u16, control: u16) -> u16:
     word = (before & ~u16(C1)) | (status & (FLAGS | SF | C1))
     if status & DEFINED != 0:
         word = (word & ~u16(CONDITIONS)) | (status & CONDITIONS)
-    elif status & C2 != 0:
-        word = word | C2
     if word & ~control & FLAGS != 0:
         word = word | (ES | BUSY)
     return word

@@ -9,6 +9,7 @@ from worldswitch.metal.x86.fp.x87_arithmetic import signed_zero
 from worldswitch.metal.x86.fp.x87_core import (
     C1,
     C2,
+    DEFINED,
     FINITE,
     INFINITE,
     ONE,
@@ -97,8 +98,8 @@ def refused(a: u128) -> tuple[bool, u128, u16]:
         return True, result, status
     e, _ = split(a)
     if kind == FINITE and e >= REACH:
-        return True, a, u16(C2)
-    return False, a, u16(0)
+        return True, a, u16(DEFINED | C2)
+    return False, a, u16(DEFINED)
 
 
 @typed(inline=False)
@@ -132,8 +133,8 @@ def f80_sin(a: u128, control: u16) -> tuple[u128, u16]:
     """FSIN."""
     none, result, status = refused(a)
     if not none:
-        result, status = circular_of(a, 0, control)
-        status = status | denormal_flag(a)
+        result, raised = circular_of(a, 0, control)
+        status = status | raised | denormal_flag(a)
     return considered(control, a, result, status)
 
 
@@ -142,8 +143,8 @@ def f80_cos(a: u128, control: u16) -> tuple[u128, u16]:
     """FCOS."""
     none, result, status = refused(a)
     if not none:
-        result, status = circular_of(a, 1, control)
-        status = status | denormal_flag(a)
+        result, raised = circular_of(a, 1, control)
+        status = status | raised | denormal_flag(a)
     return considered(control, a, result, status)
 
 
@@ -153,9 +154,11 @@ def f80_sincos(a: u128, control: u16) -> tuple[u128, u128, u16]:
     none, result, status = refused(a)
     if none:
         return result, result, status
-    first, of_sine = circular_of(a, 0, control)
-    second, of_cosine = circular_of(a, 1, control)
-    return first, second, (of_sine & ~u16(C1)) | of_cosine | denormal_flag(a)
+    sine_of_a, of_sine = circular_of(a, 0, control)
+    cosine_of_a, of_cosine = circular_of(a, 1, control)
+    status = status | (of_sine & ~u16(C1)) | of_cosine | denormal_flag(a)
+    first, settled = considered(control, a, sine_of_a, status)
+    return first, cosine_of_a, settled
 
 
 @typed(inline=False)
@@ -183,8 +186,8 @@ def f80_tan(a: u128, control: u16) -> tuple[u128, u16]:
     """FPTAN, without the 1.0 that is pushed after it."""
     none, result, status = refused(a)
     if not none and classify(a) != ZERO:
-        result, status = tangent_of(a, control)
-        status = status | denormal_flag(a)
+        result, raised = tangent_of(a, control)
+        status = status | raised | denormal_flag(a)
     return considered(control, a, result, status)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from worldswitch.engine import i64, rotl, signed, typed, u64, u128
 from worldswitch.metal.x86.flags import CF, PARTIAL, Width, flags_logic
 from worldswitch.metal.x86.insn import insn
+from worldswitch.metal.x86.leave import undefined
 from worldswitch.metal.x86.operands import PUT, READ_MEM, READ_RM
 from worldswitch.metal.x86.state import RDX, Cpu, Record
 
@@ -182,14 +183,16 @@ def mulx(w: Width, mod: str) -> Any:
     return mulx
 
 
-@insn("RORX", "VEX.F2.L0.0F3A F0 /r Gy,Ey,Ib", ref="APM3 3 RORX", feature="bmi2")
-def rorx(w: Width) -> Any:
-    """Rotate right, no flags."""
-    u = w.u
+@insn("RORX", "VEX.F2.L0.0F3A F0 /r Gy,Ey,Ib", ref="APM3 3 RORX", feature="bmi2", raw=True)
+def rorx(w: Width, mod: str) -> Any:
+    """Rotate right, no flags; #UD if VEX.vvvv names a register."""
+    read, put, mask = (READ_MEM if mod == "mem" else READ_RM)[w.bits], PUT[w.bits], w.bits - 1
 
-    @typed(inline=True)
-    def rorx(cpu: Cpu, a: u, n: u) -> u:
-        return rotl(a, -n)
+    @typed(leaves=True, inline=True)
+    def rorx(cpu: Cpu, rec: Record) -> None:
+        if rec.vvvv != 0:
+            undefined(cpu)
+        put(cpu, rec.reg, rotl(read(cpu, rec), -u64(rec.imm) & mask))
 
     return rorx
 

@@ -37,13 +37,15 @@ def cwd(w: Width) -> Any:
     return cwd
 
 
-@insn("BSWAP", "0F C8+r Zy", ref="APM3 3 BSWAP")
+@insn("BSWAP", "0F C8+r Zv", ref="APM3 3 BSWAP")
 def bswap_(w: Width) -> Any:
-    """The bytes in reverse. IMPDEF: with a 16-bit operand size 32 bits are reversed."""
-    u = w.u
+    """The bytes in reverse. IMPDEF: 16 bits become zero."""
+    u, bits = w.u, w.bits
 
     @typed(inline=True)
     def bswap_(cpu: Cpu, a: u) -> u:
+        if bits == 16:
+            return u(0)
         return bswap(a)
 
     return bswap_

@@ -1,4 +1,4 @@
-"""PAUSE, hints, MOVNTI, cache-line flushes, fences, RDRAND, RDSEED, BOUND, UD0 to UD2. ref: APM3 3"""
+"""PAUSE, hints, MOVNTI, cache-line flushes, fences, RDRAND, RDSEED, BOUND, UD0-UD2. ref: APM3 3"""
 
 from typing import Any
 

@@ -286,11 +286,12 @@ def maskmovq() -> Any:
 
 @insn("EMMS", "NP 0F 77", ref="APM5 EMMS", unit="mmx", raw=True)
 def emms() -> Any:
-    """All x87 registers become empty."""
+    """All x87 registers become empty, and TOP zero."""
 
     @typed(leaves=True, inline=True)
     def emms(cpu: Cpu, rec: Record) -> None:
         mmx_pending(cpu)
+        mmx_used(cpu)
         cpu.x87_tags = 0
 
     return emms

@@ -130,5 +130,3 @@ def fwait() -> Any:
         wait_for_errors(cpu)
 
     return fwait
-
-

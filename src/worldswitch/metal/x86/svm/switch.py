@@ -15,11 +15,9 @@ from worldswitch.engine import (
     Leave,
     copy_bytes,
     peek_u64,
-    poke_u8,
     poke_u64,
     typed,
     u8,
-    u16,
     u64,
 )
 from worldswitch.metal.x86.control import load_pdptes, pae_paging

@@ -25,7 +25,7 @@ from worldswitch.metal.x86.control import CR0_DEFINED
 from worldswitch.metal.x86.flags import rflags, set_status
 from worldswitch.metal.x86.state import CS, DS, ES, RAX, RSP, Cpu
 from worldswitch.metal.x86.svm.block import save
-from worldswitch.metal.x86.svm.checks import CR0, CR3, CR4, DR6, DR7, EFER, G_PAT, S_CET
+from worldswitch.metal.x86.svm.checks import CR0, CR3, CR4, DR6, DR7, EFER, S_CET
 from worldswitch.metal.x86.svm.features import SVM_SHADOW_STACKS
 
 SEGMENTS = save("es")

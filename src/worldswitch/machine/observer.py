@@ -7,7 +7,7 @@ Details = Mapping[str, int | str]
 
 
 class Observer(Protocol):
-    """Called by the machine; times are the TOD clock, without an epoch difference.
+    """Called by the machine; times are in units of the architecture's clock: see `Board`.
 
     group: what is entered, such as processors or a virtual machine's CPUs. cpu: which of them.
     """

@@ -1,0 +1,1 @@
+"""Guests under AMD's SVM."""

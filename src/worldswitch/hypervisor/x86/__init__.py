@@ -1,0 +1,1 @@
+"""What hypervisors for x86 share, whichever virtualization facility they use."""
