@@ -16,7 +16,8 @@ from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
-from worldswitch.metal.x86.state import Cpu, Record
+from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
+from worldswitch.metal.x86.state import CS, Cpu, Record
 from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.svm.features import describe
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
@@ -207,6 +208,21 @@ class Processor:
     @clock.setter
     def clock(self, value: int) -> None:
         self.raw.clock_base = (value - self.icount) & (2**64 - 1)
+
+    @property
+    def code_bits(self) -> int:
+        """The width of the code segment: 16, 32 or 64."""
+        if self.raw.mode & MODE_LONG:
+            return 64
+        return 32 if self.raw.mode & MODE_CODE32 else 16
+
+    def text(self, size: int) -> bytes:
+        """Bytes at RIP, up to the end of the page; none without a translation to memory."""
+        raw = self.raw
+        linear = raw.rip + (0 if self.code_bits == 64 else raw.seg_base[CS])
+        physical = self.call("probe_code", linear)
+        size = min(size, 0x1000 - (physical & 0xFFF))
+        return self.storage.read(physical, size) if self.storage.contains(physical, size) else b""
 
     def ready(self) -> bool:
         """Whether there is something to execute."""
