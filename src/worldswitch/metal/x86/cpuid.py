@@ -8,12 +8,18 @@ from worldswitch.arch.x86.models import CpuModel
 from worldswitch.arch.x86.registers import Cr4
 from worldswitch.engine import Struct, typed, u32, u64
 from worldswitch.metal.x86.state import Cpu
+from worldswitch.metal.x86.state_area import (
+    AT_PKRU,
+    AVX,
+    EXTENDED,
+    PKRU,
+    SIZE_AVX,
+    SIZE_PKRU,
+    area_size,
+)
 
 OSXSAVE = 1 << 27
 OSPKE = 1 << 4
-XSAVE_LEGACY = 576
-"""Bytes of the legacy region and the header of an XSAVE area. ref: APM2 11.5.1"""
-XSAVE_AVX = 256
 
 
 class CpuidEntry(Struct):
@@ -66,9 +72,7 @@ def cpuid(cpu: Cpu, leaf: u64, subleaf: u64) -> tuple[u64, u64, u64, u64]:
         c = c | (subleaf & 0xFF)
         d = u64(cpu.apic_id)
     elif leaf == Leaf.XSAVE and subleaf < 2:
-        b = XSAVE_LEGACY
-        if cpu.xcr0 & 4 != 0:
-            b = b + XSAVE_AVX
+        b = area_size(subleaf == 1, cpu.xcr0)
     elif leaf == Leaf.EXTENDED_TOPOLOGY:
         a = u64(cpu.apic_id)
         b = u64(cpu.apic_id)
@@ -79,13 +83,15 @@ def _xsave(model: CpuModel, mask: int) -> list[tuple[int, int, int, int, int]]:
     """Function D: components, their sizes and places. ref: APM3 E.3.8"""
     if not model.has("xsave"):
         return []
-    size = XSAVE_LEGACY + (XSAVE_AVX if mask & 4 else 0)
+    size = int(area_size(False, u64(mask)))
     rows = [
         (0, mask, 0, size, 0),
         (1, model.cpuid(Leaf.XSAVE, 1)[0], 0, 0, 0),
     ]
-    if mask & 4:
-        rows.append((2, XSAVE_AVX, XSAVE_LEGACY, 0, 0))
+    if mask & AVX:
+        rows.append((2, SIZE_AVX, EXTENDED, 0, 0))
+    if mask & PKRU:
+        rows.append((9, SIZE_PKRU, AT_PKRU, 0, 0))
     return rows
 
 
