@@ -105,4 +105,5 @@ def test_state_image_invalid_general_protection(text, where, value):
     state.memory = bytes(image)
     machine = bench("native")
     assert machine.run(bytes.fromhex(text), state) is None
+    assert machine.vector == 13
     assert machine.storage.read(MEMORY, 1024) == state.memory
