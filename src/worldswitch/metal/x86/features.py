@@ -80,5 +80,6 @@ MODELLED = frozenset(
         "svm_lock",
         "tsc_scale",
         "pfthreshold",
+        "xsaveerptr",
     ]
 )

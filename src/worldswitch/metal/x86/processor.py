@@ -14,10 +14,11 @@ from worldswitch.metal.interpret import Interpreter
 from worldswitch.metal.x86 import cpuid
 from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
 from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
-from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
 from worldswitch.metal.x86.state import CS, Cpu, Record
+from worldswitch.metal.x86.state_area import PKRU, SSE, X87
 from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.svm.features import describe
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
@@ -50,7 +51,9 @@ class Complex:
         self.image = build_native(progress) if engine == "native" else None
         self.table = NativeTable(self.image, self.model.features)
         self.table.install(storage.cache)
-        self.xcr0_mask = cpuid.components(self.model)
+        self.xcr0_mask = X87 | (SSE if self.model.has("xsave") else 0)
+        if self.model.has("pku") and self.model.has("xsave"):
+            self.xcr0_mask |= PKRU
         self._addresses = ctypes.create_string_buffer(AddressPointer.size * count)
         self.processors = [Processor(self, n) for n in range(count)]
         self._by_address = {p.state.address: p for p in self.processors}
