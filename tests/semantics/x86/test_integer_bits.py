@@ -180,6 +180,30 @@ def test_bmi2_changes_no_flag(bench: Bench, code: str, rcx: int, rdx: int, rax: 
         assert (after.rax, after.status) == (rax, flags)
 
 
+@pytest.mark.parametrize(
+    ("code", "flags", "result", "after"),
+    [
+        ("66 48 0f 38 f6 c1", STATUS, 0, STATUS),
+        ("66 48 0f 38 f6 c1", OF, ONES, OF),
+        ("f3 48 0f 38 f6 c1", STATUS & ~CF, 0, STATUS & ~CF),
+        ("f3 48 0f 38 f6 c1", CF, ONES, CF),
+        ("66 0f 38 f6 c1", CF, 0, CF),
+    ],
+)
+def test_adx_changes_its_carry_alone(
+    bench: Bench, code: str, flags: int, result: int, after: int
+) -> None:
+    """ADCX with CF, ADOX with OF: all ones and zero, and the carry that was there."""
+    found = bench.run(code, flags=flags, rax=ONES, rcx=0)
+    assert (found.rax, found.status) == (result, after)
+
+
+def test_adx_carry_out_is_set(bench: Bench) -> None:
+    """All ones twice."""
+    assert bench.run("66 48 0f 38 f6 c1", rax=ONES, rcx=ONES).status == CF
+    assert bench.run("f3 0f 38 f6 c1", rax=ONES, rcx=ONES).status == OF
+
+
 def test_mulx_same_destinations_keeps_upper_half(bench: Bench) -> None:
     """MULX RAX, RBX, RCX, and with RAX for both."""
     after = bench.run("c4 e2 e3 f6 c1", rdx=ONES, rcx=ONES)
