@@ -78,6 +78,43 @@ def test_alignment_check_counts_for_strings_and_bit_strings(user: Bench) -> None
         assert after.rdi == DATA + 2
 
 
+def virtual8086(vme: bool) -> Bench:
+    """Level 3 with 16-bit segments; `flags=VM` and `fresh=False` make it virtual-8086 mode."""
+    bench = Bench("protected32", cpl=3)
+    for n in range(6):
+        bench.raw.seg_base[n], bench.raw.seg_limit[n], bench.raw.seg_attr[n] = 0, 0xFFFF, 0xF3
+    bench.raw.cr4 |= vme
+    return bench
+
+
+@pytest.mark.parametrize(
+    ("code", "flags", "vme", "allowed"),
+    [
+        ("9c", 0, False, False), ("9c", IOPL, False, True), ("66 9c", IOPL, False, True),
+        ("9c", 0, True, True), ("66 9c", 0, True, False), ("50 9d", 0, False, False),
+        ("50 9d", 0, True, True), ("66 50 66 9d", 0, True, False), ("50 9d", VIP, True, False),
+    ],
+)  # fmt: skip
+def test_flags_in_virtual_8086_mode_need_iopl_or_vme(
+    code: str, flags: int, vme: bool, allowed: bool
+) -> None:
+    """PUSHF and POPF (of IF): with VME those of 16 bits, unless an interrupt is pending."""
+    after = virtual8086(vme).run(code, flags=VM | flags, rax=IF, fresh=False)
+    assert (after.rip == CODE + len(bytes.fromhex(code))) == allowed
+    if not allowed:
+        assert (after.exception, after.error) == (Vector.GP, 0)
+
+
+def test_flags_in_virtual_8086_mode_extensions_use_vif() -> None:
+    """VIF stands for IF, and IOPL reads as 3."""
+    bench = virtual8086(True)
+    bench.run("9c", flags=VM | VIF, fresh=False)
+    assert bench.get(STACK - 2, 2) == IF | IOPL | 2
+    bench = virtual8086(True)
+    after = bench.run("50 9d", flags=VM, rax=IF | CF, fresh=False)
+    assert after.rflags & (VIF | IF | CF | IOPL) == VIF | CF
+
+
 def test_lahf_and_sahf_leave_overflow(bench: Bench) -> None:
     """AH has bit 1 set."""
     after = bench.run("9f", flags=STATUS, rax=0x1_0000)
