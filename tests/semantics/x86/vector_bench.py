@@ -33,7 +33,7 @@ class VectorBench:
         write(TABLES + 0x1000, struct.pack("<Q", (TABLES + 0x2000) | 7))
         for i in range(8):
             write(TABLES + 0x2000 + 8 * i, struct.pack("<Q", i << 21 | 0x87))
-        raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8001_0011, TABLES, 0x4_0620, 0x500
+        raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8001_0031, TABLES, 0x4_0620, 0x500
         raw.xcr0 = 3
         raw.seg_attr[1], raw.seg_base[1], raw.seg_limit[1] = 0xA9B, 0, 0xFFFF_FFFF
         for n in (0, 2, 3):

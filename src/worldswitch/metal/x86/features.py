@@ -82,6 +82,5 @@ MODELLED = frozenset(
         "svm_lock",
         "tsc_scale",
         "pfthreshold",
-        "xsaveerptr",
     ]
 )

@@ -13,15 +13,14 @@ from worldswitch.metal.x86.memory import (
     load_u16,
     load_u32,
     load_u64,
-    store_u8,
     store_u16,
     store_u32,
     store_u64,
+    touch_write,
 )
-from worldswitch.metal.x86.mode import MODE_LONG, PAGE
-from worldswitch.metal.x86.paging import check_write
+from worldswitch.metal.x86.mode import MODE_LONG
 from worldswitch.metal.x86.segment_checks import check_segment
-from worldswitch.metal.x86.state import DATA, FLAT, Cpu, Record
+from worldswitch.metal.x86.state import FLAT, Cpu, Record
 
 X87 = 1
 SSE = 2
@@ -52,14 +51,11 @@ def area(cpu: Cpu, rec: Record, size: u64, alignment: u64, write: bool) -> u64:
         general_protection(cpu)
     if cpu.mode & MODE_LONG == 0:
         check_segment(cpu, u64(rec.seg), offset, size, write)
-    last = linear(cpu, at + size - 1)
     if write:
-        check_write(cpu, cpu.ctx[DATA], u64(rec.seg), at)
-        if (at ^ last) & PAGE != 0:
-            check_write(cpu, cpu.ctx[DATA], u64(rec.seg), last)
+        touch_write(cpu, rec.seg, at, size)
     else:
         load_u8(cpu, rec.seg, at)
-        load_u8(cpu, rec.seg, last)
+        load_u8(cpu, rec.seg, linear(cpu, at + size - 1))
     return at
 
 
@@ -121,87 +117,6 @@ def put_32(cpu: Cpu, at: u64, value: u32) -> None:
 def get_32(cpu: Cpu, at: u64) -> u32:
     """Load a doubleword of the area."""
     return load_u32(cpu, u8(FLAT), linear(cpu, at))
-
-
-@typed(leaves=True, inline=False)
-def save_x87(cpu: Cpu, at: u64, wide: bool) -> None:
-    """Store the x87 state; `wide`: its pointers are 64 bits without selectors.
-
-    IMPDEF: the error pointers are saved whether an exception is pending or not (CPUID xsaveerptr).
-    """
-    put_16(cpu, at, cpu.x87_control)
-    put_16(cpu, at + 2, cpu.x87_status)
-    store_u8(cpu, u8(FLAT), linear(cpu, at + 4), cpu.x87_tags)
-    store_u8(cpu, u8(FLAT), linear(cpu, at + 5), u8(0))
-    put_16(cpu, at + 6, cpu.x87_opcode)
-    if wide:
-        put_64(cpu, at + 8, cpu.x87_ip)
-        put_64(cpu, at + 16, cpu.x87_dp)
-    else:
-        put_64(cpu, at + 8, (cpu.x87_ip & 0xFFFF_FFFF) | (u64(cpu.x87_cs) << 32))
-        put_64(cpu, at + 16, (cpu.x87_dp & 0xFFFF_FFFF) | (u64(cpu.x87_ds) << 32))
-    top = u64(cpu.x87_status >> 11) & 7
-    n: u64 = 0
-    while n < 8:
-        number = (top + n) & 7
-        put_64(cpu, at + 32 + n * 16, cpu.st[number])
-        put_64(cpu, at + 40 + n * 16, u64(cpu.st_exponent[number]))
-        n += 1
-
-
-@typed(leaves=True, inline=False)
-def load_x87(cpu: Cpu, at: u64, wide: bool) -> None:
-    """Load the x87 state."""
-    control = get_16(cpu, at)
-    status = get_16(cpu, at + 2)
-    put_x87_words(cpu, control, status)
-    cpu.x87_tags = load_u8(cpu, u8(FLAT), linear(cpu, at + 4))
-    cpu.x87_opcode = get_16(cpu, at + 6) & 0x7FF
-    ip = get_64(cpu, at + 8)
-    dp = get_64(cpu, at + 16)
-    cpu.x87_cs = 0
-    cpu.x87_ds = 0
-    if not wide:
-        cpu.x87_cs = u16(ip >> 32)
-        cpu.x87_ds = u16(dp >> 32)
-        ip = ip & 0xFFFF_FFFF
-        dp = dp & 0xFFFF_FFFF
-    cpu.x87_ip = ip
-    cpu.x87_dp = dp
-    top = u64(status >> 11) & 7
-    n: u64 = 0
-    while n < 8:
-        number = (top + n) & 7
-        cpu.st[number] = get_64(cpu, at + 32 + n * 16)
-        cpu.st_exponent[number] = get_16(cpu, at + 40 + n * 16)
-        n += 1
-
-
-@typed(inline=False)
-def put_x87_words(cpu: Cpu, control: u16, status: u16) -> None:
-    """Load control and status; ES and B follow from flags and masks, bit 6 of control is one."""
-    cpu.x87_control = (control & 0x1F3F) | 0x40
-    cpu.x87_status = status & 0x7F7F
-    if status & ~control & 0x3F != 0:
-        cpu.x87_status = (status & 0x7F7F) | 0x8080
-
-
-@typed(inline=False)
-def initialize_x87(cpu: Cpu) -> None:
-    """The x87 state's initial configuration."""
-    cpu.x87_control = CONTROL_INITIAL
-    cpu.x87_status = 0
-    cpu.x87_tags = 0
-    cpu.x87_opcode = 0
-    cpu.x87_ip = 0
-    cpu.x87_dp = 0
-    cpu.x87_cs = 0
-    cpu.x87_ds = 0
-    n: u64 = 0
-    while n < 8:
-        cpu.st[n] = 0
-        cpu.st_exponent[n] = 0
-        n += 1
 
 
 @typed

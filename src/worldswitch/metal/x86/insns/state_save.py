@@ -4,9 +4,15 @@ from typing import Any
 
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Cr4
-from worldswitch.engine import typed, u32, u64
+from worldswitch.engine import typed, u8, u16, u32, u64
 from worldswitch.metal.x86.decode import PREFIX_REX_W
 from worldswitch.metal.x86.insn import insn
+from worldswitch.metal.x86.insns.x87_control import (
+    CONTROL_ONES,
+    CONTROL_WRITABLE,
+    initialize,
+    update_summary,
+)
 from worldswitch.metal.x86.leave import fault, general_protection, undefined
 from worldswitch.metal.x86.mode import purge_space
 from worldswitch.metal.x86.state import RAX, RDX, Cpu, Record
@@ -22,17 +28,16 @@ from worldswitch.metal.x86.state_area import (
     area_size,
     check_mxcsr,
     clear_registers,
+    get_16,
     get_32,
     get_64,
     in_use,
-    initialize_x87,
     load_registers,
-    load_x87,
     pkru_place,
+    put_16,
     put_64,
     save_mxcsr,
     save_registers,
-    save_x87,
 )
 
 COMPACT = 1 << 63
@@ -63,23 +68,94 @@ def stmxcsr() -> Any:
 
 
 @typed(leaves=True, inline=False)
+def save_x87(cpu: Cpu, at: u64, wide: bool) -> None:
+    """Store the x87 state; `wide`: its pointers are 64 bits without selectors.
+
+    IMPDEF: the error pointers are saved whether an exception is pending or not (CPUID xsaveerptr).
+    """
+    put_16(cpu, at, cpu.x87_control)
+    put_16(cpu, at + 2, cpu.x87_status)
+    put_16(cpu, at + 4, u16(cpu.x87_tags))
+    put_16(cpu, at + 6, cpu.x87_opcode)
+    if wide:
+        put_64(cpu, at + 8, cpu.x87_ip)
+        put_64(cpu, at + 16, cpu.x87_dp)
+    else:
+        put_64(cpu, at + 8, (cpu.x87_ip & 0xFFFF_FFFF) | (u64(cpu.x87_cs) << 32))
+        put_64(cpu, at + 16, (cpu.x87_dp & 0xFFFF_FFFF) | (u64(cpu.x87_ds) << 32))
+    top = u64(cpu.x87_status >> 11) & 7
+    n: u64 = 0
+    while n < 8:
+        number = (top + n) & 7
+        put_64(cpu, at + 32 + n * 16, cpu.st[number])
+        put_64(cpu, at + 40 + n * 16, u64(cpu.st_exponent[number]))
+        n += 1
+
+
+@typed(leaves=True, inline=False)
+def load_x87(cpu: Cpu, at: u64, wide: bool) -> None:
+    """Load the x87 state."""
+    control = get_16(cpu, at)
+    status = get_16(cpu, at + 2)
+    cpu.x87_control = (control & CONTROL_WRITABLE) | CONTROL_ONES
+    cpu.x87_status = status
+    update_summary(cpu)
+    cpu.x87_tags = u8(get_16(cpu, at + 4))
+    cpu.x87_opcode = get_16(cpu, at + 6) & 0x7FF
+    ip = get_64(cpu, at + 8)
+    dp = get_64(cpu, at + 16)
+    cpu.x87_cs = 0
+    cpu.x87_ds = 0
+    if not wide:
+        cpu.x87_cs = u16(ip >> 32)
+        cpu.x87_ds = u16(dp >> 32)
+        ip = ip & 0xFFFF_FFFF
+        dp = dp & 0xFFFF_FFFF
+    cpu.x87_ip = ip
+    cpu.x87_dp = dp
+    top = u64(status >> 11) & 7
+    n: u64 = 0
+    while n < 8:
+        number = (top + n) & 7
+        cpu.st[number] = get_64(cpu, at + 32 + n * 16)
+        cpu.st_exponent[number] = get_16(cpu, at + 40 + n * 16)
+        n += 1
+
+
+@typed(inline=False)
+def clear_x87(cpu: Cpu) -> None:
+    """The x87 state's initial configuration, registers included."""
+    initialize(cpu)
+    n: u64 = 0
+    while n < 8:
+        cpu.st[n] = 0
+        cpu.st_exponent[n] = 0
+        n += 1
+
+
+@typed(leaves=True, inline=False)
 def fxsave(cpu: Cpu, rec: Record) -> None:
-    """x87, MMX and XMM state to 512 bytes, of which the last 96 are not written."""
+    """x87, MMX and XMM state to 512 bytes, of which the last 96 are not written.
+
+    IMPDEF: with CR4.OSFXSR zero, the XMM registers are neither saved nor loaded.
+    """
     at = area(cpu, rec, u64(LEGACY), u64(16), True)
     save_x87(cpu, at, rec.prefixes & PREFIX_REX_W != 0)
     save_mxcsr(cpu, at)
-    save_registers(cpu, at + 160, u64(0))
+    if cpu.cr4 & Cr4.OSFXSR != 0:
+        save_registers(cpu, at + 160, u64(0))
 
 
 @typed(leaves=True, inline=False)
 def fxrstor(cpu: Cpu, rec: Record) -> None:
     """x87, MMX and XMM state from 512 bytes."""
     at = area(cpu, rec, u64(LEGACY), u64(16), False)
-    mxcsr = get_32(cpu, at + 24)
-    check_mxcsr(cpu, mxcsr)
+    if cpu.cr4 & Cr4.OSFXSR != 0:
+        mxcsr = get_32(cpu, at + 24)
+        check_mxcsr(cpu, mxcsr)
+        cpu.mxcsr = mxcsr
+        load_registers(cpu, at + 160, u64(0))
     load_x87(cpu, at, rec.prefixes & PREFIX_REX_W != 0)
-    cpu.mxcsr = mxcsr
-    load_registers(cpu, at + 160, u64(0))
 
 
 @insn("FXSAVE", "NP 0F AE /0 M", ref="APM5 FXSAVE", unit="x87", feature="fxsr", raw=True,
@@ -205,7 +281,7 @@ def xrstor(cpu: Cpu, rec: Record) -> None:
     if loaded & X87 != 0:
         load_x87(cpu, at, rec.prefixes & PREFIX_REX_W != 0)
     if cleared & X87 != 0:
-        initialize_x87(cpu)
+        clear_x87(cpu)
     if loaded & SSE != 0:
         load_registers(cpu, at + 160, u64(0))
     if cleared & SSE != 0:
