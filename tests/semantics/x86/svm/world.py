@@ -8,6 +8,7 @@ The host is Python (`Host.vmrun`), or a program that executes VMRUN (`run_progra
 """
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -48,6 +49,7 @@ class World:
     def __init__(self, engine: str = "native", model: str = MODEL) -> None:
         self.storage = Storage(RAM)
         self.ports: list[tuple[int, int, int, int]] = []
+        self.on_port: Callable[[], object] = lambda: None
         self.complex = Complex(self.storage, cpu_model(model), 1, engine, bus=self._bus)
         self.processor = self.complex.processors[0]
         self.raw = self.processor.raw
@@ -57,11 +59,13 @@ class World:
         raw = processor.raw
         self.ports.append((raw.bus_kind, raw.bus_address, raw.bus_size, raw.bus_value))
         raw.bus_value = 0x5A5A_5A5A_5A5A_5A5A
+        self.on_port()
 
     def reset(self) -> None:
         """As after power-on, with a host in 64-bit mode that has SVM enabled."""
         self.storage.write(0, bytes(0x40_0000))
         self.ports.clear()
+        self.on_port = lambda: None
         self.processor.reset()
         raw = self.raw
         raw.spaces_used = 0
