@@ -1,11 +1,11 @@
-"""A field that is said to be clean and was changed is not seen. ref: APM2 15.15 VMCB State Caching"""
+"""A field that is said to be clean and was changed is not seen. ref: APM2 15.15"""
 
 import pytest
+
+from tests.semantics.x86.svm.world import CODE, OTHER_VMCB, VMCB, World, world
 from worldswitch.arch.x86.svm_controls import Clean, Intercept1
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.arch.x86.vmcb import Vmcb
-
-from tests.semantics.x86.svm.world import CODE, OTHER_VMCB, VMCB, World, world
 
 ALL = 0xFFFF_FFFF
 LOOP = "again: cpuid; jmp again"

@@ -4,6 +4,9 @@ import random
 from collections.abc import Callable
 
 import pytest
+
+from tests.guests.broken_vmcbs import BROKEN, HOST, LEGAL, long_mode, real_mode
+from tests.semantics.x86.svm.world import VMCB, world
 from worldswitch.arch.x86.consistency import first_violation
 from worldswitch.arch.x86.models import cpu_model
 from worldswitch.arch.x86.svm_exits import SvmExit
@@ -14,9 +17,6 @@ from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.svm.checks import is_legal
 from worldswitch.metal.x86.svm.features import feature_bits
 from worldswitch.metal.x86.svm.image import read_block
-
-from tests.guests.broken_vmcbs import BROKEN, HOST, LEGAL, long_mode, real_mode
-from tests.semantics.x86.svm.world import VMCB, world
 
 Check = Callable[[Vmcb, SvmHost], bool]
 

@@ -1,10 +1,6 @@
 """Each intercept leaves the guest with its code and information. ref: APM2 15.9, 15.12, C"""
 
 import pytest
-from worldswitch.arch.x86.exceptions import Vector
-from worldswitch.arch.x86.registers import Cr0, Rflags
-from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, Intercept3
-from worldswitch.arch.x86.svm_exits import MOV_CR, SvmExit
 
 from tests.semantics.x86.svm.world import (
     CODE,
@@ -17,6 +13,10 @@ from tests.semantics.x86.svm.world import (
     STACK,
     world,
 )
+from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.registers import Cr0, Rflags
+from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, Intercept3
+from worldswitch.arch.x86.svm_exits import MOV_CR, SvmExit
 
 PLAIN = (
     ("cpuid", Intercept1.CPUID),

@@ -1,6 +1,8 @@
 """The host that a hypervisor in Python runs on: `metal.x86.host.Host`."""
 
 import pytest
+
+from tests.semantics.x86.svm.world import RBX, VMCB, world
 from worldswitch.arch.x86.msrs import Msr
 from worldswitch.arch.x86.registers import Efer
 from worldswitch.arch.x86.svm_controls import Intercept1
@@ -9,8 +11,6 @@ from worldswitch.engine import peek_u64, poke_u64, typed, u64
 from worldswitch.metal.interface import EntryResult, GeneralProtection
 from worldswitch.metal.x86.host import HostShutdown
 from worldswitch.metal.x86.state import Cpu
-
-from tests.semantics.x86.svm.world import RBX, VMCB, world
 
 EXIT_CODE, NEXT_RIP, RIP = 0x70, 0xC8, 0x578
 CPUID = int(SvmExit.CPUID)
@@ -116,18 +116,22 @@ def test_cpuid_reports_svm() -> None:
 
 def test_floating_point_state_goes_out_and_in() -> None:
     w = world()
-    w.guest("fldpi; fld1; mov $0x1234, %eax; movq %rax, %xmm3; hlt")
+    w.guest("mov $0x1234, %eax; movq %rax, %xmm3; hlt")
     w.run()
+    # TOP is 6: ST(0) is the physical register 6.
+    w.raw.x87_status, w.raw.x87_tags = 6 << 11, 0xC0
+    w.raw.st[6], w.raw.st_exponent[6] = 1 << 63, 0x3FFF
     image = w.host.fxsave()
     assert len(image) == 512
     assert image[32:42] == bytes.fromhex("0000000000000080ff3f")
+    assert image[4] == 0xC0
     assert image[160 + 48 : 160 + 56] == (0x1234).to_bytes(8, "little")
-    w.guest("fstpl 0x200000; fstpl 0x200008; movq %xmm3, %rax; hlt")
-    w.raw.xmm[12] = 0
+    w.guest("movq %xmm3, %rax; hlt")
+    w.raw.xmm[12] = w.raw.st[6] = w.raw.st_exponent[6] = w.raw.x87_status = 0
     w.host.fxrstor(image)
     assert w.host.fxsave() == image
+    assert (w.raw.st[6], w.raw.st_exponent[6]) == (1 << 63, 0x3FFF)
     w.run()
-    assert w.get(0x20_0000) == 0x3FF0_0000_0000_0000
     assert w.block.save.rax == 0x1234
     with pytest.raises(GeneralProtection):
         w.host.fxrstor(image[:24] + b"\xff\xff\xff\xff" + image[28:])

@@ -1,10 +1,6 @@
 """Event injection, and what is reported when delivery does not succeed. ref: APM2 15.7.2, 15.20"""
 
 import pytest
-from worldswitch.arch.x86.exceptions import Vector
-from worldswitch.arch.x86.registers import Rflags
-from worldswitch.arch.x86.svm_controls import EventType, Intercept1, event
-from worldswitch.arch.x86.svm_exits import NpfInfo, SvmExit
 
 from tests.semantics.x86.svm.world import (
     CODE,
@@ -15,6 +11,10 @@ from tests.semantics.x86.svm.world import (
     STACK,
     world,
 )
+from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.registers import Rflags
+from worldswitch.arch.x86.svm_controls import EventType, Intercept1, event
+from worldswitch.arch.x86.svm_exits import NpfInfo, SvmExit
 
 VALID = 1 << 31
 

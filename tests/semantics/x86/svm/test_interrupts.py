@@ -1,13 +1,13 @@
-"""Physical and virtual interrupts, NMIs and the global interrupt flag. ref: APM2 15.13, 15.17, 15.21"""
+"""Physical and virtual interrupts, NMIs and GIF. ref: APM2 15.13, 15.17, 15.21"""
 
 import pytest
+
+from tests.semantics.x86.svm.world import CODE, DATA, HANDLERS, VMCB, World, world
 from worldswitch.arch.x86.registers import Rflags
 from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, IntState
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_NMI, PENDING_SMI
-
-from tests.semantics.x86.svm.world import CODE, DATA, HANDLERS, VMCB, World, world
 
 IF = 2 | Rflags.IF
 

@@ -1,11 +1,11 @@
 """Nested paging: translation, its faults, accessed and dirty bits. ref: APM2 15.25"""
 
 import pytest
+
+from tests.semantics.x86.svm.world import CODE, DATA, NESTED_PAGES, PAGES, World, world
 from worldswitch.arch.x86.registers import Efer
 from worldswitch.arch.x86.svm_controls import Intercept1
 from worldswitch.arch.x86.svm_exits import NpfInfo, SvmExit
-
-from tests.semantics.x86.svm.world import CODE, DATA, NESTED_PAGES, PAGES, World, world
 
 TABLE = 0x28000
 P, RW, US, RSV, ID = NpfInfo.P, NpfInfo.RW, NpfInfo.US, NpfInfo.RSV, NpfInfo.ID

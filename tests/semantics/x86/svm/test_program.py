@@ -1,13 +1,6 @@
 """VMRUN and its company, executed by a program: the host is a guest of nobody. ref: APM3 4"""
 
 import pytest
-from worldswitch.arch.x86.exceptions import Vector
-from worldswitch.arch.x86.msrs import Msr
-from worldswitch.arch.x86.registers import Efer
-from worldswitch.arch.x86.svm_controls import Intercept1, NestedControl, VirtExt
-from worldswitch.arch.x86.svm_exits import SvmExit
-from worldswitch.metal.x86.leave import Exit
-from worldswitch.metal.x86.pending import PENDING_NMI
 
 from tests.semantics.x86.svm.world import (
     CODE,
@@ -24,6 +17,13 @@ from tests.semantics.x86.svm.world import (
     World,
     world,
 )
+from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.msrs import Msr
+from worldswitch.arch.x86.registers import Efer
+from worldswitch.arch.x86.svm_controls import Intercept1, NestedControl, VirtExt
+from worldswitch.arch.x86.svm_exits import SvmExit
+from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.pending import PENDING_NMI
 
 
 @pytest.mark.parametrize("engine", ("native", "python"))
@@ -86,7 +86,7 @@ def test_instruction_at_level_3_is_refused(source: str) -> None:
     w.raw.seg_attr[1] |= 0x60
     w.processor.call("update_mode")
     w.gate(13, HANDLERS + 13)
-    # The handlers' code segment is of level 0, so that a frame from level 3 goes to the TSS's stack.
+    # The handler is of level 0: its stack is the TSS's.
     w.raw.seg_base[7], w.raw.seg_limit[7], w.raw.seg_attr[7] = 0x3000, 0x67, 0x8B
     vector, rip = fault_of(w, source)
     assert (vector, rip) == (Vector.GP, HOST_CODE)

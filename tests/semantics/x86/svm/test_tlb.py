@@ -4,10 +4,10 @@ ref: APM2 15.16 TLB Control
 """
 
 import pytest
-from worldswitch.arch.x86.svm_controls import Intercept1, TlbControl
-from worldswitch.arch.x86.svm_exits import SvmExit
 
 from tests.semantics.x86.svm.world import DATA, PAGES, World, world
+from worldswitch.arch.x86.svm_controls import Intercept1, TlbControl
+from worldswitch.arch.x86.svm_exits import SvmExit
 
 LOOP = f"again: mov {DATA:#x}, %eax; cpuid; jmp again"
 OTHER = 0x40_0000

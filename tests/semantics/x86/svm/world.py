@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from tests.semantics.x86.assembler import Program, assemble
 from worldswitch.arch.x86.models import cpu_model
 from worldswitch.arch.x86.msrs import Msr
 from worldswitch.arch.x86.registers import DR6_RESET, DR7_RESET, PAT_RESET, Cr0, Cr4, Efer
@@ -22,8 +23,6 @@ from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.processor import Complex, Processor
 from worldswitch.metal.x86.storage import Storage
-
-from tests.semantics.x86.assembler import Program, assemble
 
 MODEL = "epyc-genoa"
 RAM = 16 << 20

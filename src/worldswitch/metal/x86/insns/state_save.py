@@ -12,7 +12,6 @@ from worldswitch.metal.x86.memory import (
     load_u16,
     load_u32,
     load_u64,
-    store_u8,
     store_u16,
     store_u32,
     store_u64,

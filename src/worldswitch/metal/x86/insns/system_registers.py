@@ -4,7 +4,7 @@ from typing import Any
 
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Cr4, Dr6
-from worldswitch.engine import typed, u16, u32, u64
+from worldswitch.engine import typed, u16, u64
 from worldswitch.metal.x86.control import write_cr0, write_cr3, write_cr4, write_xcr0
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.leave import fault, general_protection, undefined
@@ -13,7 +13,6 @@ from worldswitch.metal.x86.mode import MODE_LONG, purge_all, update_mode
 from worldswitch.metal.x86.msrs import read_msr, write_msr
 from worldswitch.metal.x86.operands import PUT, effective
 from worldswitch.metal.x86.state import RAX, RCX, RDX, Cpu, Record
-from worldswitch.metal.x86.svm.virtual import read_tpr, write_tpr
 from worldswitch.metal.x86.svm.intercepts import (
     NO_MOV,
     intercept_cr_read,
@@ -22,6 +21,7 @@ from worldswitch.metal.x86.svm.intercepts import (
     intercept_dr_write,
     intercept_msr,
 )
+from worldswitch.metal.x86.svm.virtual import read_tpr, write_tpr
 
 DR6_ONES = 0xFFFF_0FF0
 DR6_WRITABLE = 0xE00F
