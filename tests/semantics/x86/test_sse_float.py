@@ -1,4 +1,4 @@
-"""Floating-point instructions of SSE: as the host's processor, with all roundings and masks kept."""
+"""Floating-point instructions of SSE: as the host, with all roundings and any masked flags."""
 
 import random
 import struct

@@ -13,7 +13,9 @@ OSXSAVE = 1 << 27
 OSPKE = 1 << 4
 XSAVE_LEGACY = 576
 """Bytes of the legacy region and the header of an XSAVE area. ref: APM2 11.5.1"""
-XSAVE_AVX = 256
+XSAVE_PKRU_OFFSET, XSAVE_PKRU_SIZE = 0xA80, 8
+PKRU_COMPONENT = 9
+"""Number, place in the standard form, and size of the protection-key rights in an XSAVE area."""
 
 
 class CpuidEntry(Struct):
@@ -67,25 +69,35 @@ def cpuid(cpu: Cpu, leaf: u64, subleaf: u64) -> tuple[u64, u64, u64, u64]:
         d = u64(cpu.apic_id)
     elif leaf == Leaf.XSAVE and subleaf < 2:
         b = XSAVE_LEGACY
-        if cpu.xcr0 & 4 != 0:
-            b = b + XSAVE_AVX
+        if cpu.xcr0 >> PKRU_COMPONENT != 0:
+            b = XSAVE_PKRU_OFFSET + XSAVE_PKRU_SIZE
+            if subleaf == 1:
+                b = XSAVE_LEGACY + XSAVE_PKRU_SIZE
     elif leaf == Leaf.EXTENDED_TOPOLOGY:
         a = u64(cpu.apic_id)
         b = u64(cpu.apic_id)
     return a, b, c, d
 
 
+def components(model: CpuModel) -> int:
+    """The bits of XCR0 that a model allows: x87, SSE, protection keys."""
+    if not model.has("xsave"):
+        return 1
+    return 3 | (1 << PKRU_COMPONENT if model.has("pku") else 0)
+
+
 def _xsave(model: CpuModel, mask: int) -> list[tuple[int, int, int, int, int]]:
     """Function D: components, their sizes and places. ref: APM3 E.3.8"""
     if not model.has("xsave"):
         return []
-    size = XSAVE_LEGACY + (XSAVE_AVX if mask & 4 else 0)
+    pkru = mask >> PKRU_COMPONENT & 1
+    size = XSAVE_PKRU_OFFSET + XSAVE_PKRU_SIZE if pkru else XSAVE_LEGACY
     rows = [
         (0, mask, 0, size, 0),
         (1, model.cpuid(Leaf.XSAVE, 1)[0], 0, 0, 0),
     ]
-    if mask & 4:
-        rows.append((2, XSAVE_AVX, XSAVE_LEGACY, 0, 0))
+    if pkru:
+        rows.append((PKRU_COMPONENT, XSAVE_PKRU_SIZE, XSAVE_PKRU_OFFSET, 0, 0))
     return rows
 
 

@@ -49,7 +49,7 @@ class Complex:
         self.image = build_native(progress) if engine == "native" else None
         self.table = NativeTable(self.image, self.model.features)
         self.table.install(storage.cache)
-        self.xcr0_mask = 3 if self.model.has("xsave") else 1
+        self.xcr0_mask = cpuid.components(self.model)
         self._addresses = ctypes.create_string_buffer(AddressPointer.size * count)
         self.processors = [Processor(self, n) for n in range(count)]
         self._by_address = {p.state.address: p for p in self.processors}

@@ -173,6 +173,10 @@ def _either(bits: int, anywhere: bool) -> Any:
     return read
 
 
+READ_W_ANYWHERE = _either(128, True)
+"""An XMM register or 16 bytes of memory at any address."""
+
+
 def _mmx(bits: int, member: str) -> Any:
     """Reader of an MMX register, or of an MMX register or memory ("either")."""
     kind, which = KIND[bits], member

@@ -1,6 +1,6 @@
 """Floating-point arithmetic and comparison of SSE, SSE2, SSE3 and SSE4.1. ref: APM4; APM1 4.10
 
-The functions of fp.sse compute; here operands are split into elements, and the flags of all elements
+The functions of fp.sse compute; here operands are split into elements, and the flags of all these
 are settled at once: with an unmasked exception nothing but MXCSR changes.
 """
 

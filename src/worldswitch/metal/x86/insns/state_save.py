@@ -4,6 +4,7 @@ from typing import Any
 
 from worldswitch.arch.x86.registers import Cr4
 from worldswitch.engine import typed, u8, u16, u32, u64
+from worldswitch.metal.x86.cpuid import PKRU_COMPONENT, XSAVE_PKRU_OFFSET
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.insns.x87_control import CONTROL_ONES, CONTROL_WRITABLE, update_summary
 from worldswitch.metal.x86.leave import general_protection, undefined
@@ -17,14 +18,14 @@ from worldswitch.metal.x86.memory import (
     store_u64,
     touch_write,
 )
-from worldswitch.metal.x86.mode import MODE_LONG
+from worldswitch.metal.x86.mode import MODE_LONG, purge_space
 from worldswitch.metal.x86.operands import effective
 from worldswitch.metal.x86.state import RAX, RDX, Cpu, Record
 
 MXCSR_MASK = 0xFFFF
 MXCSR_INIT = 0x1F80
 FXSAVE_SIZE = 512
-X87, SSE = 1, 2
+X87, SSE, PKRU = 1, 2, 1 << PKRU_COMPONENT
 COMPACT = 1 << 63
 HEADER = 512
 XSAVE_SIZE = 576
@@ -203,6 +204,8 @@ def in_use(cpu: Cpu) -> u64:
         if cpu.xmm[n * 4] | cpu.xmm[n * 4 + 1] != 0:
             used = used | SSE
         n += 1
+    if cpu.pkru != 0:
+        used = used | PKRU
     return used
 
 
@@ -218,6 +221,11 @@ def save_components(cpu: Cpu, seg: u8, at: u64, wide: bool, optimized: bool, com
         save_x87(cpu, seg, at, wide)
     if present & SSE != 0:
         save_xmm(cpu, seg, at)
+    if present & PKRU != 0:
+        place = at + XSAVE_PKRU_OFFSET
+        if compact:
+            place = at + XSAVE_SIZE
+        store_u64(cpu, seg, place, u64(cpu.pkru))
     if asked & SSE != 0:
         store_u32(cpu, seg, at + 24, cpu.mxcsr)
         store_u32(cpu, seg, at + 28, u32(MXCSR_MASK))
@@ -256,6 +264,16 @@ def load_components(cpu: Cpu, seg: u8, at: u64, wide: bool) -> None:
     asked = wanted(cpu, at)
     present = check_header(cpu, seg, at)
     load_u8(cpu, seg, at)
+    if asked & PKRU != 0:
+        rights: u32 = 0
+        if present & PKRU != 0:
+            place = at + XSAVE_PKRU_OFFSET
+            if load_u64(cpu, seg, at + HEADER + 8) & COMPACT != 0:
+                place = at + XSAVE_SIZE
+            rights = load_u32(cpu, seg, place)
+        if rights != cpu.pkru:
+            cpu.pkru = rights
+            purge_space(cpu, cpu.asid, 0, True, True)
     if asked & SSE != 0:
         value = load_u32(cpu, seg, at + 24)
         if value & ~u32(MXCSR_MASK) != 0:
