@@ -146,8 +146,11 @@ class Processor:
         raw.apic_svr = 0xFF
         raw.apic_dfr = 0xFFFF_FFFF
         raw.apic_timer_due = 2**64 - 1
+        raw.apic_tpr = 0
         for n in range(8):
             raw.apic_lvt[n] = 0x10000
+        for n in range(4):
+            raw.apic_irr[n] = raw.apic_isr[n] = raw.apic_tmr[n] = 0
         raw.cr0 = 0x6000_0010
         raw.xcr0 = 1
         raw.mxcsr = 0x1F80

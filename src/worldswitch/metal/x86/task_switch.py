@@ -81,6 +81,7 @@ def task_switch(cpu: Cpu, selector: u64, reason: u64, has_error: bool, error: u6
     """
     intercept_task_switch(cpu, selector, switch_info(cpu, reason, has_error, error))
     descriptor = task_descriptor(cpu, selector, reason)
+    intercept_task_switch(cpu, selector, switch_info(cpu, reason, has_error, error))
     leave_task(cpu, selector, descriptor, reason)
     try:
         enter_task(cpu, reason)

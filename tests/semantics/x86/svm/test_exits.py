@@ -1,14 +1,11 @@
 """Each intercept leaves the guest with its code and information. ref: APM2 15.9, 15.12, C"""
 
 import pytest
-from worldswitch.arch.x86.exceptions import Vector
-from worldswitch.arch.x86.registers import Cr0, Rflags
-from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, Intercept3
-from worldswitch.arch.x86.svm_exits import MOV_CR, SvmExit
 
 from tests.semantics.x86.svm.world import (
     CODE,
     DATA,
+    GDT,
     IOPM,
     MSRPM,
     RAX,
@@ -17,6 +14,10 @@ from tests.semantics.x86.svm.world import (
     STACK,
     world,
 )
+from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.registers import Cr0, Efer, Rflags
+from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, Intercept3
+from worldswitch.arch.x86.svm_exits import MOV_CR, SvmExit
 
 PLAIN = (
     ("cpuid", Intercept1.CPUID),
@@ -290,3 +291,15 @@ def test_privilege_exception_comes_before_the_intercept() -> None:
         w.put(root, w.get(root) | 4)
     assert w.run() == SvmExit.EXCP_GP
     assert w.gr[RAX] >= 0
+
+
+def test_task_switch_intercepted_gives_selector_and_reason() -> None:
+    w = world()
+    w.guest("hlt", intercept_1=Intercept1.TASK_SWITCH, efer=Efer.SVME, cr0=0x31, cr4=0)
+    w.block.save.cs.attrib = 0xC9B
+    w.put(GDT + 0x20, 0x0000_8900_0000_0067 | 0x4000 << 16)
+    w.storage.write(CODE, bytes.fromhex("ea000000002000 f4"))  # ljmp $0x20, $0
+    assert w.run() == SvmExit.TASK_SWITCH
+    assert w.info == (0x20, 1 << 38)
+    assert w.block.save.rip == CODE
+    assert w.block.save.tr.selector == 24

@@ -8,9 +8,11 @@ The host is Python (`Host.vmrun`), or a program that executes VMRUN (`run_progra
 """
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from tests.semantics.x86.assembler import Program, assemble
 from worldswitch.arch.x86.models import cpu_model
 from worldswitch.arch.x86.msrs import Msr
 from worldswitch.arch.x86.registers import DR6_RESET, DR7_RESET, PAT_RESET, Cr0, Cr4, Efer
@@ -21,8 +23,6 @@ from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.processor import Complex, Processor
 from worldswitch.metal.x86.storage import Storage
-
-from tests.semantics.x86.assembler import Program, assemble
 
 MODEL = "epyc-genoa"
 RAM = 16 << 20
@@ -48,6 +48,7 @@ class World:
     def __init__(self, engine: str = "native", model: str = MODEL) -> None:
         self.storage = Storage(RAM)
         self.ports: list[tuple[int, int, int, int]] = []
+        self.on_port: Callable[[], object] = lambda: None
         self.complex = Complex(self.storage, cpu_model(model), 1, engine, bus=self._bus)
         self.processor = self.complex.processors[0]
         self.raw = self.processor.raw
@@ -57,11 +58,13 @@ class World:
         raw = processor.raw
         self.ports.append((raw.bus_kind, raw.bus_address, raw.bus_size, raw.bus_value))
         raw.bus_value = 0x5A5A_5A5A_5A5A_5A5A
+        self.on_port()
 
     def reset(self) -> None:
         """As after power-on, with a host in 64-bit mode that has SVM enabled."""
         self.storage.write(0, bytes(0x40_0000))
         self.ports.clear()
+        self.on_port = lambda: None
         self.processor.reset()
         raw = self.raw
         raw.spaces_used = 0
