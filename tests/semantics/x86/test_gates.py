@@ -1,7 +1,5 @@
 """Far transfers, call gates, interrupt gates and IRET. ref: APM2 4.11, 8.7, 8.9"""
 
-from functools import cache
-
 import pytest
 
 from tests.semantics.x86.board import CS, DS, ES, FS, GS, RSP, SS
@@ -40,10 +38,14 @@ ENGINES = ["native", "python"]
 Fault = tuple[int | None, int | None]
 
 
-@cache
-def world(mode: str, level: int, engine: str) -> World:
+def world(
+    mode: str, level: int, engine: str, made: dict[tuple[str, int, str], World] = {}
+) -> World:  # noqa: B006
     """A world, made once; descriptors that tests put into it are theirs."""
-    return World(mode, level, engine)
+    key = (mode, level, engine)
+    if key not in made:
+        made[key] = World(mode, level, engine)
+    return made[key]
 
 
 @pytest.fixture(params=ENGINES)

@@ -16,11 +16,11 @@ from worldswitch.metal.x86.memory import (
     store_u16,
     store_u32,
     store_u64,
-    touch_write,
 )
-from worldswitch.metal.x86.mode import MODE_LONG
+from worldswitch.metal.x86.mode import MODE_LONG, PAGE
+from worldswitch.metal.x86.paging import check_write
 from worldswitch.metal.x86.segment_checks import check_segment
-from worldswitch.metal.x86.state import FLAT, Cpu, Record
+from worldswitch.metal.x86.state import DATA, FLAT, Cpu, Record
 
 X87 = 1
 SSE = 2
@@ -51,11 +51,14 @@ def area(cpu: Cpu, rec: Record, size: u64, alignment: u64, write: bool) -> u64:
         general_protection(cpu)
     if cpu.mode & MODE_LONG == 0:
         check_segment(cpu, u64(rec.seg), offset, size, write)
+    last = linear(cpu, at + size - 1)
     if write:
-        touch_write(cpu, rec.seg, at, size)
+        check_write(cpu, cpu.ctx[DATA], u64(rec.seg), at)
+        if (at ^ last) & PAGE != 0:
+            check_write(cpu, cpu.ctx[DATA], u64(rec.seg), last)
     else:
         load_u8(cpu, rec.seg, at)
-        load_u8(cpu, rec.seg, linear(cpu, at + size - 1))
+        load_u8(cpu, rec.seg, last)
     return at
 
 

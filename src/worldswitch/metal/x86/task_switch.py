@@ -3,7 +3,6 @@
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Cr4, Dr6, Rflags
 from worldswitch.arch.x86.segments import SystemType
-from worldswitch.arch.x86.svm_exits import TaskSwitchInfo
 from worldswitch.engine import Leave, typed, u8, u64
 from worldswitch.metal.x86.access import check_store, system_linear, system_load, system_store
 from worldswitch.metal.x86.code_segments import check_present
@@ -33,7 +32,6 @@ from worldswitch.metal.x86.segments import (
     system_type,
 )
 from worldswitch.metal.x86.state import CS, DS, ES, GS, LDTR, SS, SYSTEM, TR, Cpu
-from worldswitch.metal.x86.svm.intercepts import intercept_task_switch
 
 TASK_JUMP = 0
 TASK_CALL = 1
@@ -79,7 +77,6 @@ def task_switch(cpu: Cpu, selector: u64, reason: u64, has_error: bool, error: u6
 
     Exceptions that come after the new task's state is loaded belong to it (LEAVE_TASK).
     """
-    intercept_task_switch(cpu, selector, switch_info(cpu, reason, has_error, error))
     descriptor = task_descriptor(cpu, selector, reason)
     intercept_task_switch(cpu, selector, switch_info(cpu, reason, has_error, error))
     leave_task(cpu, selector, descriptor, reason)
@@ -92,21 +89,6 @@ def task_switch(cpu: Cpu, selector: u64, reason: u64, has_error: bool, error: u6
             cpu.leave = LEAVE_TASK
         raise Leave
     update_mode(cpu)
-
-
-@typed
-def switch_info(cpu: Cpu, reason: u64, has_error: bool, error: u64) -> u64:
-    """EXITINFO2 of an intercepted task switch. ref: APM2 15.14.1"""
-    info = error & 0xFFFF_FFFF
-    if reason == TASK_RETURN:
-        info = info | TaskSwitchInfo.IRET
-    elif reason == TASK_JUMP:
-        info = info | TaskSwitchInfo.FAR_JMP
-    if has_error:
-        info = info | TaskSwitchInfo.HAS_ERROR_CODE
-    if cpu.flags & Rflags.RF != 0:
-        info = info | TaskSwitchInfo.RF
-    return info
 
 
 @typed(leaves=True, inline=False)

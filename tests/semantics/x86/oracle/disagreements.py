@@ -32,8 +32,8 @@ def always(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return True
 
 
-def same_fault(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    """Both take the same fault."""
+def store_faults(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both take the same fault of a memory operand."""
     return ours["vector"] == theirs["vector"] >= 0
 
 
@@ -56,8 +56,6 @@ def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 
 FAULT = frozenset({"vector", "error", "cr2", "rip", "rflags"})
-
-
 def locked(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """A LOCK prefix where it is not allowed."""
     return ours["vector"] == 6 and 0xF0 in case.text[:5]
@@ -71,6 +69,11 @@ def misaligned(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 def other_undefined(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """Only the other side presents #UD."""
     return (ours["vector"], theirs["vector"]) == (-1, 6)
+
+
+def both_page_faults(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both sides present #PF."""
+    return ours["vector"] == theirs["vector"] == 14
 
 
 def not_permitted(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -91,20 +94,8 @@ def unchanged_word(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def own_source(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """Both operands are one register."""
-    modrm = case.text[case.text.index(0x0F) + 3]
+    modrm = case.text[case.text.index(0x38, 1) + 2]
     return modrm >> 6 == 3 and (modrm >> 3 & 7) == modrm & 7
-
-
-def high_mmx(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    """MMX registers with REX bits, which do not count, in the maps 0F38 and 0F3A."""
-    map38 = any(f":NP_0F_{m}_" in case.symbol for m in ("38", "3A"))
-    return map38 and any(b >> 4 == 4 and b & 5 for b in case.text[: case.text.index(0x0F)])
-
-
-def relative_shift(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    """An operand relative to RIP, with an immediate behind it."""
-    modrm = case.text[case.text.index(0x0F) + 2]
-    return not case.narrow and modrm & 0xC7 == 5 and case.symbol.split(":")[1].endswith("Ic")
 
 
 def drops_far(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -121,15 +112,15 @@ KNOWN = [
         "an MMX instruction whose store faults has set TOP to zero already",
         "APM2 11.3 x87 and MMX state; SDM 3 12.2",
         frozenset({"MOVD", "MOVQ", "MOVNTQ", "MASKMOVQ"}),
-        same_fault,
+        store_faults,
         STACK | {"fsw", "ftw"},
     ),
     Known(
         HOST,
         "tells the address of the upper half of the operand that it writes in halves",
         "APM2 8.2.15: CR2 is the address that was not translated",
-        frozenset({"MASKMOVDQU", "MASKMOVQ"}),
-        same_fault,
+        frozenset({"MASKMOVDQU"}),
+        store_faults,
         frozenset({"cr2"}),
     ),
     Known(
@@ -170,7 +161,7 @@ KNOWN = [
         "has done a part of the instruction when its access fails",
         "APM2 8.1.3 Exceptions",
         None,
-        same_fault,
+        both_page_faults,
         ANY,
     ),
     Known(
@@ -211,31 +202,7 @@ KNOWN = [
         "APM4 PHADDW and its relatives",
         frozenset({"PHADDW", "PHADDD", "PHADDSW", "PHSUBW", "PHSUBD", "PHSUBSW"}),
         own_source,
-        XMM | STACK | {"fsw", "ftw"},
-    ),
-    Known(
-        EMULATOR,
-        "takes REX bits as a part of an MMX register's number, and changes something else",
-        "APM3 1.2.7 REX Prefix",
-        None,
-        high_mmx,
-        ANY,
-    ),
-    Known(
-        EMULATOR,
-        "sets the flags of zero minus the result",
-        "APM3 3 NEG",
-        frozenset({"NEG"}),
-        lambda case, ours, theirs: 0xF0 in case.text[:3],
-        frozenset({"rflags"}),
-    ),
-    Known(
-        EMULATOR,
-        "forgets the immediate when it adds RIP",
-        "APM3 1.7.1 RIP-Relative Addressing; APM3 3 SHLD",
-        frozenset({"SHLD", "SHRD"}),
-        relative_shift,
-        ANY,
+        XMM | STACK,
     ),
     Known(
         EMULATOR,
