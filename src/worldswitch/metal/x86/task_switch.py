@@ -32,6 +32,7 @@ from worldswitch.metal.x86.segments import (
     system_type,
 )
 from worldswitch.metal.x86.state import CS, DS, ES, GS, LDTR, SS, SYSTEM, TR, Cpu
+from worldswitch.metal.x86.svm.intercepts import intercept_task_switch
 
 TASK_JUMP = 0
 TASK_CALL = 1
