@@ -3,6 +3,7 @@
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Cr4, Dr6, Rflags
 from worldswitch.arch.x86.segments import SystemType
+from worldswitch.arch.x86.svm_exits import TaskSwitchInfo
 from worldswitch.engine import Leave, typed, u8, u64
 from worldswitch.metal.x86.access import check_store, system_linear, system_load, system_store
 from worldswitch.metal.x86.code_segments import check_present
@@ -90,6 +91,21 @@ def task_switch(cpu: Cpu, selector: u64, reason: u64, has_error: bool, error: u6
             cpu.leave = LEAVE_TASK
         raise Leave
     update_mode(cpu)
+
+
+@typed
+def switch_info(cpu: Cpu, reason: u64, has_error: bool, error: u64) -> u64:
+    """EXITINFO2 of an intercepted task switch. ref: APM2 15.14.1"""
+    info = error & 0xFFFF_FFFF
+    if reason == TASK_RETURN:
+        info = info | TaskSwitchInfo.IRET
+    elif reason == TASK_JUMP:
+        info = info | TaskSwitchInfo.FAR_JMP
+    if has_error:
+        info = info | TaskSwitchInfo.HAS_ERROR_CODE
+    if cpu.flags & Rflags.RF != 0:
+        info = info | TaskSwitchInfo.RF
+    return info
 
 
 @typed(leaves=True, inline=False)
