@@ -231,3 +231,15 @@ def slow_page(cpu: Cpu, seg: u64, address: u64, write: bool, count: u64) -> u64:
         code_written(cpu, physical, count)
     fill(cpu, context, address, physical, write, writable)
     return cpu.ram + physical
+
+
+@typed(leaves=True, inline=False)
+def touch_write(cpu: Cpu, seg: u8, address: u64, count: u64) -> None:
+    """Recognize the faults of writing `count` (1 or more) bytes, without writing."""
+    context = cpu.ctx[DATA]
+    check_write(cpu, context, u64(seg), address)
+    last = linear(cpu, address + count - 1)
+    page = address & PAGE
+    while page != last & PAGE:
+        page = linear(cpu, page + 0x1000)
+        check_write(cpu, context, u64(seg), page)
