@@ -20,8 +20,8 @@ from worldswitch.cli.statuses import (
 )
 
 if TYPE_CHECKING:
+    from worldswitch.machine.board import Board
     from worldswitch.machine.result import Result
-    from worldswitch.machine.s390x.board import S390Board
 
 app = typer.Typer(
     help="A hypervisor laboratory: guests on modelled processors.",
@@ -50,26 +50,53 @@ def parse_size(text: str) -> int:
 
 def _models() -> list[str]:
     from worldswitch.arch.s390x.models import MODELS
+    from worldswitch.arch.x86.models import MODELS as X86_MODELS
 
-    return list(MODELS)
+    return [*MODELS, *X86_MODELS]
+
+
+def _check_model(architecture: str, name: str) -> None:
+    """Raise ValueError, with the fix in it, for a CPU model that the architecture has not."""
+    if architecture == "s390x":
+        from worldswitch.arch.s390x.models import cpu_model
+    else:
+        from worldswitch.arch.x86.models import cpu_model
+    try:
+        cpu_model(name)
+    except ValueError as error:
+        why = str(error) if architecture == "x86" else "no such model"
+        raise ValueError(f"--cpu {name}: {why}; `worldswitch cpus` lists them") from None
 
 
 @app.command(epilog=STATUSES)
 @interruptible
 def run(
-    kernel: Annotated[Path, typer.Argument(help="Linux kernel or ELF program for s390x.")],
+    kernel: Annotated[
+        Path, typer.Argument(help="Linux kernel, ELF program or boot sector, for s390x or x86.")
+    ],
     initrd: Annotated[Path | None, typer.Option(help="Initial RAM disk.")] = None,
     append: Annotated[str, typer.Option(help="Kernel command line.")] = "",
     memory: Annotated[str, typer.Option("-m", help="Memory, such as 512M or 2G.")] = "512M",
     smp: Annotated[int, typer.Option(help="Number of processors.", min=1, max=64)] = 1,
     cpu: Annotated[
-        str,
-        typer.Option(help="CPU model; `worldswitch cpus` lists them.", autocompletion=_models),
-    ] = "z14",
+        str | None,
+        typer.Option(
+            help="CPU model, for x86 with changes such as MODEL,+svm,-x2apic; "
+            "`worldswitch cpus` lists them. Default: z14, epyc-milan.",
+            autocompletion=_models,
+        ),
+    ] = None,
     hypervisor: Annotated[
-        Literal["auto", "sie", "none"],
-        typer.Option(help="sie: a guest of SIE; none: straight on the metal; auto: sie."),
+        Literal["auto", "sie", "svm", "none"],
+        typer.Option(
+            help="sie, svm: a guest of the s390x or x86 facility; none: straight on the metal; "
+            "auto: a guest of the architecture's facility."
+        ),
     ] = "auto",
+    disk: Annotated[
+        list[Path] | None,
+        typer.Option(help="Raw image of a virtio disk (x86); may be given several times."),
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds of real time.", min=0)] = None,
     stat: Annotated[bool, typer.Option("--stat", help="Print a table of the exits.")] = False,
     trace: Annotated[
@@ -88,45 +115,38 @@ def run(
     On a terminal the console is interactive: Ctrl-C ends the run, so does Ctrl-] (with status 0),
     and Ctrl-\\ sends the guest a Ctrl-C.
     """
-    from worldswitch.arch.s390x.models import cpu_model
     from worldswitch.cli.observers import observers
     from worldswitch.cli.progress import build_progress
     from worldswitch.cli.terminal import Terminal
-    from worldswitch.machine.s390x.build import build
-    from worldswitch.machine.s390x.loader import ImageError
+    from worldswitch.machine.architecture import architecture_of
+    from worldswitch.machine.build import Configuration, build
+    from worldswitch.machine.image import ImageError
 
-    try:
-        cpu_model(cpu)
-    except ValueError:
-        raise usage_error(f"--cpu {cpu}: no such model; `worldswitch cpus` lists them") from None
+    size = parse_size(memory)
     terminal = Terminal()
-    with build_progress() as progress:
-        machine = build(
-            hypervisor=hypervisor,
-            memory=parse_size(memory),
-            cpus=smp,
-            model=cpu,
-            engine=engine,
-            output=terminal.write,
-            progress=progress,
-            real_time=clock == "real",
-        )
     try:
+        wanted = Configuration(
+            architecture_of(kernel), hypervisor, size, smp, cpu, engine, clock == "real", disk or ()
+        )
+        facility = wanted.facility
+        _check_model(wanted.architecture, wanted.model_name)
+        with build_progress() as progress:
+            machine = build(wanted, terminal.write, progress)
         machine.load(kernel, initrd, append)
-    except ImageError as error:
+    except (ImageError, ValueError) as error:
         raise usage_error(str(error)) from None
     machine.input = terminal.read if terminal.interactive else None
     with contextlib.ExitStack() as stack:
-        machine.observer = stack.enter_context(observers(stat, trace, hypervisor))
+        machine.observer = stack.enter_context(observers(stat, trace, facility))
         with terminal:
             result = machine.run(timeout, lambda: terminal.ended)
     _report(machine, result)
     raise typer.Exit(result.status)
 
 
-def _report(machine: "S390Board", result: "Result") -> None:
+def _report(machine: "Board", result: "Result") -> None:
     """Say on standard error what was wrong with how the guest ended, if anything."""
-    from worldswitch.machine.s390x.board import STATUS_CRASHED
+    from worldswitch.machine.result import STATUS_CRASHED
 
     if result.status == STATUS_CRASHED:
         from worldswitch.lab.diagnosis import diagnose

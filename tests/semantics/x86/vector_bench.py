@@ -12,6 +12,10 @@ from worldswitch.metal.x86.storage import Storage
 
 TABLES = 0x10000
 MEMORY = 0x20000
+STACK = 0x38000
+TABLE_GDT = 0x3A000
+TABLE_IDT = 0x3B000
+HANDLERS = 0x3C000
 CODE = 0x100000
 HLT = b"\xf4"
 
@@ -29,10 +33,21 @@ class VectorBench:
         write(TABLES + 0x1000, struct.pack("<Q", (TABLES + 0x2000) | 7))
         for i in range(8):
             write(TABLES + 0x2000 + 8 * i, struct.pack("<Q", i << 21 | 0x87))
-        raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8001_0011, TABLES, 0x620, 0x500
+        raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8001_0031, TABLES, 0x4_0620, 0x500
+        raw.xcr0 = 3
         raw.seg_attr[1], raw.seg_base[1], raw.seg_limit[1] = 0xA9B, 0, 0xFFFF_FFFF
         for n in (0, 2, 3):
             raw.seg_attr[n], raw.seg_base[n], raw.seg_limit[n] = 0xC93, 0, 0xFFFF_FFFF
+        raw.seg_selector[1] = 8
+        write(TABLE_GDT, struct.pack("<QQQ", 0, 0x00AF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF))
+        raw.gdtr_base, raw.gdtr_limit, raw.idtr_base, raw.idtr_limit = TABLE_GDT, 23, TABLE_IDT, 511
+        for vector in range(32):
+            handler = HANDLERS + 16 * vector
+            gate = handler & 0xFFFF | 8 << 16 | 0x8E << 40 | handler >> 16 << 48
+            write(TABLE_IDT + 16 * vector, struct.pack("<QQ", gate, 0))
+            write(handler, HLT)
+        self.vector: int | None = None
+        """Of the exception that ended the last run."""
         self.processor.call("update_mode")
 
     def place(self, program: bytes) -> int:
@@ -49,7 +64,7 @@ class VectorBench:
         where = self.place(program)
         for n in GENERAL:
             raw.gr[n] = before.general.get(n, 0)
-        raw.gr[7] = MEMORY
+        raw.gr[4], raw.gr[7] = STACK, MEMORY
         for n in range(16):
             raw.xmm[4 * n] = before.xmm[n] & 2**64 - 1
             raw.xmm[4 * n + 1] = before.xmm[n] >> 64
@@ -61,8 +76,10 @@ class VectorBench:
         self.storage.write(MEMORY, before.memory)
         raw.rip, raw.halted, raw.running = where, 0, 1
         self.processor.run(steps)
+        self.vector = None
         if raw.rip != where + len(program) + 1:
-            raw.running = 1
+            if HANDLERS < raw.rip <= HANDLERS + 512:
+                self.vector = (raw.rip - HANDLERS) >> 4
             return None
         after = Vectors(memory=self.storage.read(MEMORY, len(before.memory)))
         after.general = {n: raw.gr[n] for n in GENERAL}

@@ -4,6 +4,7 @@ import time
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,24 @@ SMALL_SLICE = 100_000
 """The same with several processors, and where time is real."""
 UNITS_PER_125_NS = 512
 """Observers' times are in 2**-12 microseconds."""
+
+
+@dataclass(frozen=True)
+class CpuView:
+    """What people are shown of a processor. bits: of its code segment, 16, 32 or 64."""
+
+    rip: int
+    rflags: int
+    cpl: int
+    cr0: int
+    cr2: int
+    cr3: int
+    cr4: int
+    efer: int
+    gr: tuple[int, ...]
+    bits: int
+    text: Callable[[int], bytes]
+    """So many bytes at RIP as memory has them; fewer or none where there is no translation."""
 
 
 class PcBoard(Board):
@@ -199,6 +218,10 @@ class PcBoard(Board):
     @abstractmethod
     def start(self, entry: Entry) -> None:
         """Bring the first processor to an image's entry point."""
+
+    @abstractmethod
+    def view(self, cpu: int) -> CpuView:
+        """A processor for people."""
 
     def recent_exits(self) -> list[str]:
         return [f"{reason} at {address:X}" for reason, address in self._recent]

@@ -7,7 +7,7 @@ from worldswitch.arch.x86.models import cpu_model
 from worldswitch.engine.build import Progress
 from worldswitch.machine.board import Engine
 from worldswitch.machine.result import STATUS_CRASHED, Result
-from worldswitch.machine.x86.board import PcBoard
+from worldswitch.machine.x86.board import CpuView, PcBoard
 from worldswitch.machine.x86.loader import Entry
 from worldswitch.machine.x86.start import start_at
 from worldswitch.metal.x86.bus import BUS_OUT, BUS_WRITE
@@ -141,6 +141,15 @@ class PcMachine(PcBoard):
         finally:
             self._now = max(self._now, processor.clock)
             self._running = None
+
+    def view(self, cpu: int) -> CpuView:
+        processor = self.processors[cpu]
+        raw = processor.raw
+        return CpuView(
+            raw.rip, processor.rflags, raw.cpl, raw.cr0, raw.cr2, raw.cr3, raw.cr4, raw.efer,
+            tuple(raw.gr[n] for n in range(16)), processor.code_bits,
+            processor.text,
+        )  # fmt: skip
 
     def start(self, entry: Entry) -> None:
         start_at(self.processors[0], entry.registers)

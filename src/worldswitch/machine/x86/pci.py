@@ -15,7 +15,9 @@ from worldswitch.machine.x86.reset import ResetControl
 CONFIG_PORT, CONFIG_PORTS = 0xCF8, 8
 DATA_OFFSET, RESET_OFFSET = 4, 1
 ENABLE = 1 << 31
-ADDRESS_MASK = 0x80FF_FFFC
+ADDRESS_MASK = 0x8FFF_FFFC
+EXTENDED = 0x0F00_0000
+"""Register numbers from 100h on, as AMD's processors pass them on; a PCI device has none there."""
 CONFIG_SIZE = 256
 SLOTS = 32
 BARS = 6
@@ -320,7 +322,9 @@ class PciBus:
 
     def _target(self) -> PciDevice | None:
         """The device that the address register selects."""
-        if not self._address & ENABLE or self._address >> 16 & 0xFF or self._address >> 8 & 7:
+        if not self._address & ENABLE or self._address & EXTENDED:
+            return None
+        if self._address >> 16 & 0xFF or self._address >> 8 & 7:  # another bus or function
             return None
         return self.devices.get(self._address >> 11 & 0x1F)
 

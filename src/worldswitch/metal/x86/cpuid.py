@@ -8,14 +8,18 @@ from worldswitch.arch.x86.models import CpuModel
 from worldswitch.arch.x86.registers import Cr4
 from worldswitch.engine import Struct, typed, u32, u64
 from worldswitch.metal.x86.state import Cpu
+from worldswitch.metal.x86.state_area import (
+    AT_PKRU,
+    AVX,
+    EXTENDED,
+    PKRU,
+    SIZE_AVX,
+    SIZE_PKRU,
+    area_size,
+)
 
 OSXSAVE = 1 << 27
 OSPKE = 1 << 4
-XSAVE_LEGACY = 576
-"""Bytes of the legacy region and the header of an XSAVE area. ref: APM2 11.5.1"""
-XSAVE_PKRU_OFFSET, XSAVE_PKRU_SIZE = 0xA80, 8
-PKRU_COMPONENT = 9
-"""Number, place in the standard form, and size of the protection-key rights in an XSAVE area."""
 
 
 class CpuidEntry(Struct):
@@ -68,36 +72,26 @@ def cpuid(cpu: Cpu, leaf: u64, subleaf: u64) -> tuple[u64, u64, u64, u64]:
         c = c | (subleaf & 0xFF)
         d = u64(cpu.apic_id)
     elif leaf == Leaf.XSAVE and subleaf < 2:
-        b = XSAVE_LEGACY
-        if cpu.xcr0 >> PKRU_COMPONENT != 0:
-            b = XSAVE_PKRU_OFFSET + XSAVE_PKRU_SIZE
-            if subleaf == 1:
-                b = XSAVE_LEGACY + XSAVE_PKRU_SIZE
+        b = area_size(subleaf == 1, cpu.xcr0)
     elif leaf == Leaf.EXTENDED_TOPOLOGY:
         a = u64(cpu.apic_id)
         b = u64(cpu.apic_id)
     return a, b, c, d
 
 
-def components(model: CpuModel) -> int:
-    """The bits of XCR0 that a model allows: x87, SSE, protection keys."""
-    if not model.has("xsave"):
-        return 1
-    return 3 | (1 << PKRU_COMPONENT if model.has("pku") else 0)
-
-
 def _xsave(model: CpuModel, mask: int) -> list[tuple[int, int, int, int, int]]:
     """Function D: components, their sizes and places. ref: APM3 E.3.8"""
     if not model.has("xsave"):
         return []
-    pkru = mask >> PKRU_COMPONENT & 1
-    size = XSAVE_PKRU_OFFSET + XSAVE_PKRU_SIZE if pkru else XSAVE_LEGACY
+    size = int(area_size(False, u64(mask)))
     rows = [
         (0, mask, 0, size, 0),
         (1, model.cpuid(Leaf.XSAVE, 1)[0], 0, 0, 0),
     ]
-    if pkru:
-        rows.append((PKRU_COMPONENT, XSAVE_PKRU_SIZE, XSAVE_PKRU_OFFSET, 0, 0))
+    if mask & AVX:
+        rows.append((2, SIZE_AVX, EXTENDED, 0, 0))
+    if mask & PKRU:
+        rows.append((9, SIZE_PKRU, AT_PKRU, 0, 0))
     return rows
 
 

@@ -497,6 +497,8 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
     if kind & INSN_ADDRESS == 0 and memory:
         rec.spare2 = u32(asize << 8)
     rec.width = u8(width)
+    if kind & INSN_X87 != 0:
+        rec.opcode = u16((segment << 12) | ((byte & 7) << 8) | modrm)
     rec.flags = rec.flags | u16(kind & INSN_CONTROL)
     if memory:
         rec.flags = rec.flags | RECORD_MEMORY

@@ -45,6 +45,8 @@ MODELLED = frozenset(
         "smep",
         "smap",
         "erms",
+        "fsrm",
+        "adx",
         "invpcid",
         "umip",
         "pku",

@@ -54,7 +54,7 @@ from worldswitch.metal.x86.operands import (
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.vector_operands import VECTOR_LETTERS, pending_first, reader, writer
 
-SIZES = {"b": 8, "w": 16, "d": 32, "q": 64, "x": 128, "c": 8}
+SIZES = {"b": 8, "w": 16, "d": 32, "q": 64, "x": 128, "c": 8, "t": 80}
 TEMPLATE_WIDTHS: dict[int, Width] = {**WIDTHS, 128: X}
 
 

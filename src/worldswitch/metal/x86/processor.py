@@ -15,9 +15,11 @@ from worldswitch.metal.interpret import Interpreter
 from worldswitch.metal.x86 import cpuid
 from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
 from worldswitch.metal.x86.msrs import KEPT
 from worldswitch.metal.x86.pending import PENDING_INIT, PENDING_STARTUP
-from worldswitch.metal.x86.state import Cpu, Record
+from worldswitch.metal.x86.state import CS, Cpu, Record
+from worldswitch.metal.x86.state_area import PKRU, SSE, X87
 from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.svm.features import describe
 from worldswitch.metal.x86.table import ANSWERING, CALLABLE, HOOKS, RUN, NativeTable, build_native
@@ -50,7 +52,9 @@ class Complex:
         self.image = build_native(progress) if engine == "native" else None
         self.table = NativeTable(self.image, self.model.features)
         self.table.install(storage.cache)
-        self.xcr0_mask = cpuid.components(self.model)
+        self.xcr0_mask = X87 | (SSE if self.model.has("xsave") else 0)
+        if self.model.has("pku") and self.model.has("xsave"):
+            self.xcr0_mask |= PKRU
         self._addresses = ctypes.create_string_buffer(AddressPointer.size * count)
         self.processors = [Processor(self, n) for n in range(count)]
         self._by_address = {p.state.address: p for p in self.processors}
@@ -217,6 +221,21 @@ class Processor:
     @clock.setter
     def clock(self, value: int) -> None:
         self.raw.clock_base = (value - self.icount) & (2**64 - 1)
+
+    @property
+    def code_bits(self) -> int:
+        """The width of the code segment: 16, 32 or 64."""
+        if self.raw.mode & MODE_LONG:
+            return 64
+        return 32 if self.raw.mode & MODE_CODE32 else 16
+
+    def text(self, size: int) -> bytes:
+        """Bytes at RIP, up to the end of the page; none without a translation to memory."""
+        raw = self.raw
+        linear = raw.rip + (0 if self.code_bits == 64 else raw.seg_base[CS])
+        physical = self.call("probe_code", linear)
+        size = min(size, 0x1000 - (physical & 0xFFF))
+        return self.storage.read(physical, size) if self.storage.contains(physical, size) else b""
 
     def ready(self) -> bool:
         """Whether there is something to execute."""

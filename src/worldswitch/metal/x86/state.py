@@ -108,7 +108,9 @@ class Record(Struct):
     """Instructions from the block's start through this one."""
     flags: u16
     """RECORD_* bits of decode.py."""
-    spare: u16
+    opcode: u16
+    """x87 instructions: what the last-opcode register gets (the low bits of the opcode byte, and
+    ModRM) in bits 10:0; the segment of the memory operand in bits 15:12."""
     spare2: u32
 
 

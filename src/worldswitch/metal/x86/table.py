@@ -23,6 +23,7 @@ from worldswitch.metal.x86.mode import (
     update_mode,
 )
 from worldswitch.metal.x86.operands import ANYWHERE
+from worldswitch.metal.x86.probe import probe_code
 from worldswitch.metal.x86.reset import init_reset
 from worldswitch.metal.x86.state import Record
 from worldswitch.metal.x86.svm import calls
@@ -65,7 +66,11 @@ CALLABLE: dict[str, Typed[Any, Any]] = {
 }
 """Typed functions that the Python side of a processor calls in native form."""
 
-ANSWERING: dict[str, Typed[Any, Any]] = {"status": status, "host_rdtsc": calls.host_rdtsc}
+ANSWERING: dict[str, Typed[Any, Any]] = {
+    "status": status,
+    "host_rdtsc": calls.host_rdtsc,
+    "probe_code": probe_code,
+}
 """The same, with a 64-bit answer."""
 
 IMMEDIATES = {8: decode.IMM_8, 16: decode.IMM_16, 32: decode.IMM_32, 64: decode.IMM_64}

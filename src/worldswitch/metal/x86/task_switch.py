@@ -95,14 +95,14 @@ def task_switch(cpu: Cpu, selector: u64, reason: u64, has_error: bool, error: u6
 
 @typed
 def switch_info(cpu: Cpu, reason: u64, has_error: bool, error: u64) -> u64:
-    """EXITINFO2 of a task switch that is intercepted. ref: APM2 15.14.1"""
-    info: u64 = 0
+    """EXITINFO2 of an intercepted task switch. ref: APM2 15.14.1"""
+    info = error & 0xFFFF_FFFF
     if reason == TASK_RETURN:
-        info = u64(TaskSwitchInfo.IRET)
+        info = info | TaskSwitchInfo.IRET
     elif reason == TASK_JUMP:
-        info = u64(TaskSwitchInfo.FAR_JMP)
+        info = info | TaskSwitchInfo.FAR_JMP
     if has_error:
-        info = info | TaskSwitchInfo.HAS_ERROR_CODE | error
+        info = info | TaskSwitchInfo.HAS_ERROR_CODE
     if cpu.flags & Rflags.RF != 0:
         info = info | TaskSwitchInfo.RF
     return info

@@ -9,6 +9,7 @@ record (RECORD_MEMORY), unless the rules say `split`. ref: APM1 4.2; APM3 A.1
 from typing import Any
 
 from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.registers import Cr0
 from worldswitch.engine import Typed, likely, typed, u16, u32, u64, u128
 from worldswitch.metal.x86.decode import RECORD_MEMORY
 from worldswitch.metal.x86.leave import fault
@@ -52,8 +53,9 @@ def put_xmm(cpu: Cpu, number: u64, value: u128) -> None:
 def mmx_pending(cpu: Cpu) -> None:
     """#MF if an x87 exception is pending: every MMX instruction begins with it. ref: APM2 8.2.17"""
     if not likely(cpu.x87_status & X87_ES == 0):
-        # UNMODELLED: FERR# (CR0.NE = 0); the exception is #MF in any case.
-        fault(cpu, Vector.MF)
+        # UNMODELLED: FERR#, which tells the PC of an exception with CR0.NE = 0.
+        if cpu.cr0 & Cr0.NE != 0:
+            fault(cpu, Vector.MF)
 
 
 @typed(inline=True)

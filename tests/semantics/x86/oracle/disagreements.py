@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tests.semantics.x86.oracle.layout import Case
-from tests.semantics.x86.oracle.outcome import Outcome
+from tests.semantics.x86.oracle.outcome import GPRS, NAMES, Outcome
 
 Rule = Callable[[Case, Outcome, Outcome], bool]
 HOST, EMULATOR = "host", "emulator"
@@ -56,6 +56,55 @@ def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 
 FAULT = frozenset({"vector", "error", "cr2", "rip", "rflags"})
+def locked(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """A LOCK prefix where it is not allowed."""
+    return ours["vector"] == 6 and 0xF0 in case.text[:5]
+
+
+def misaligned(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """An operand of 16 bytes that is not aligned."""
+    return (ours["vector"], ours["error"]) == (13, 0) and case.unit == "sse"
+
+
+def other_undefined(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Only the other side presents #UD."""
+    return (ours["vector"], theirs["vector"]) == (-1, 6)
+
+
+def both_page_faults(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both sides present #PF."""
+    return ours["vector"] == theirs["vector"] == 14
+
+
+def not_permitted(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Only we present #GP(0)."""
+    return (ours["vector"], ours["error"]) == (13, 0) and theirs["vector"] != 13
+
+
+def code_is_written(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """A store into the code segment, which only we refuse."""
+    return case.narrow and 0x2E in case.text[:5] and not_permitted(case, ours, theirs)
+
+
+def unchanged_word(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """A destination of 32 bits that the instruction leaves alone; the other side extends it."""
+    pairs = zip(case.gprs, ours.values[:16], theirs.values[:16], strict=True)
+    return all(a == b or (a == z and a & 0xFFFF_FFFF == b) for z, a, b in pairs)
+
+
+def own_source(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both operands are one register."""
+    modrm = case.text[case.text.index(0x38, 1) + 2]
+    return modrm >> 6 == 3 and (modrm >> 3 & 7) == modrm & 7
+
+
+def drops_far(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """RET drops 8000h bytes or more."""
+    return case.symbol.startswith("RET:C2") and case.text[-1] & 0x80 != 0
+
+
+ANY = frozenset(NAMES) | {"window"}
+XMM = frozenset({f"xmm{n}" for n in range(16)})
 STACK = frozenset({f"st{n}" for n in range(8)})
 KNOWN = [
     Known(
@@ -97,6 +146,87 @@ KNOWN = [
         frozenset({"PUSH"}),
         pushes_segment,
         frozenset({"window"}),
+    ),
+    Known(EMULATOR, "ignores a LOCK prefix", "APM3 1.2.5 Lock Prefix", None, locked, ANY),
+    Known(
+        EMULATOR,
+        "does not have the encoding",
+        "APM3 3 NOP, TEST; A.2 Opcode Maps",
+        frozenset({"NOP", "TEST"}),
+        other_undefined,
+        ANY,
+    ),
+    Known(
+        EMULATOR,
+        "has done a part of the instruction when its access fails",
+        "APM2 8.1.3 Exceptions",
+        None,
+        both_page_faults,
+        ANY,
+    ),
+    Known(
+        EMULATOR,
+        "permits all ports, having no TSS",
+        "APM2 12.2.4",
+        frozenset({"IN", "OUT", "INS", "OUTS"}),
+        not_permitted,
+        ANY,
+    ),
+    Known(
+        EMULATOR,
+        "presents #UD, the model having no such instruction",
+        "APM3 4 INVPCID",
+        frozenset({"INVPCID"}),
+        always,
+        frozenset({"vector", "error"}),
+    ),
+    Known(
+        EMULATOR,
+        "stores into the code segment",
+        "APM2 4.12",
+        None,
+        code_is_written,
+        ANY,
+    ),
+    Known(
+        EMULATOR,
+        "extends a destination that stays as it is",
+        "APM3 3 BSF, BSR, CMPXCHG",
+        frozenset({"BSF", "BSR", "CMPXCHG"}),
+        unchanged_word,
+        frozenset(GPRS),
+    ),
+    Known(
+        EMULATOR,
+        "reads what it has just written",
+        "APM4 PHADDW and its relatives",
+        frozenset({"PHADDW", "PHADDD", "PHADDSW", "PHSUBW", "PHSUBD", "PHSUBSW"}),
+        own_source,
+        XMM | STACK,
+    ),
+    Known(
+        EMULATOR,
+        "takes the immediate as signed",
+        "APM3 3 RET (Near)",
+        frozenset({"RET"}),
+        drops_far,
+        frozenset({"rsp"}),
+    ),
+    Known(
+        EMULATOR,
+        "takes SPL instead of AH behind a REX prefix",
+        "APM3 3 SAHF",
+        frozenset({"SAHF", "LAHF"}),
+        lambda case, ours, theirs: case.text[0] >> 4 == 4,
+        frozenset({"rflags", "rsp", "rax"}),
+    ),
+    Known(
+        EMULATOR,
+        "does not check the alignment of operands of 16 bytes",
+        "APM2 8.2.14",
+        None,
+        misaligned,
+        ANY,
     ),
 ]
 

@@ -63,6 +63,7 @@ def serve(memory: int) -> None:
     def run(kind: bytes) -> bool:
         nonlocal labels
         libc.syscall(SYS_ARCH_PRCTL, ARCH_SET_GS, GS_BASE, 0, 0)
+        ctypes.string_at(READ_ONLY, 1)  # so that a store finds the page present
         if kind != AGAIN:
             labels = driver(kind == NARROW).labels
             flags = SA_SIGINFO | SA_ONSTACK | SA_RESTORER | SA_NODEFER

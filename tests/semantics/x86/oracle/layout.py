@@ -30,6 +30,9 @@ SIZE = 0x40_0000
 READ_ONLY = BASE + SIZE
 """A page that cannot be written."""
 READ_ONLY_SIZE = 0x1000
+SHARED = READ_ONLY - 64
+"""From here to the read-only page's end, operands of all cases may lie."""
+SHARED_BYTES = bytes(n * 167 + 13 & 0xFF for n in range(64 + READ_ONLY_SIZE))
 GUARD = BASE + 0x60_0000
 """From here to BASE + 0x80_0000 there is nothing."""
 GUARD_SIZE = 0x20_0000

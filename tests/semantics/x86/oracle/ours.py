@@ -13,6 +13,8 @@ from tests.semantics.x86.oracle.layout import (
     GS_BASE,
     READ_ONLY,
     RIP,
+    SHARED,
+    SHARED_BYTES,
     SIZE,
     SLOTS,
     SS,
@@ -132,6 +134,7 @@ class Ours:
             self.processor.call("flush_code")
             self._begin(batch.narrow)
         view[WINDOWS : WINDOWS + len(batch.windows)] = batch.windows
+        view[SHARED : SHARED + len(SHARED_BYTES)] = SHARED_BYTES
         results = bytearray(STATE * count)
         for number in range(first, count):
             self._one(batch, number, results)

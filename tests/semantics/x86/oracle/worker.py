@@ -23,6 +23,8 @@ from tests.semantics.x86.oracle.layout import (
     READ_ONLY_SIZE,
     RESULT,
     RESULTS,
+    SHARED,
+    SHARED_BYTES,
     SIZE,
     SLOT,
     SLOTS,
@@ -76,6 +78,7 @@ class Worker:
             (LEFT, batch.count - batch.first),
         ):
             self._put(where, value.to_bytes(8, "little"))
+        self._put(SHARED, SHARED_BYTES)
         self._put(CASES, batch.states)
         self._put(RESULTS, bytes(STATE * batch.count))
         self._put(WINDOWS, batch.windows)

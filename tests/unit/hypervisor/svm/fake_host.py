@@ -257,7 +257,7 @@ def leave(
         control.exit_code = code
         control.exit_info_1 = info1
         control.exit_info_2 = info2
-        control.next_rip = save.rip + length
+        control.next_rip = (save.rip + length) & (1 << 64) - 1
 
     return step
 

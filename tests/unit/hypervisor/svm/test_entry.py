@@ -272,18 +272,22 @@ def test_masked_timer_interrupts_nobody() -> None:
 
 @covers("run/turns")
 def test_guest_that_only_leaves_gives_way() -> None:
-    guest = Guest(*[CPUID] * (MOST_EXITS + 5))
+    guest = Guest(*[CPUID] * 25)
+    assert guest.cpu.exits_left == MOST_EXITS
+    guest.cpu.exits_left = 20
     assert guest.run() == Preempted()
-    assert len(guest.entries) == MOST_EXITS
+    assert len(guest.entries) == 20
+    assert guest.cpu.exits_left == MOST_EXITS
     assert guest.run() == Preempted()
-    assert len(guest.entries) == MOST_EXITS + 6
+    assert len(guest.entries) == 26
 
 
 def test_requests_to_the_machine_count_as_turns_too() -> None:
     out = leave(SvmExit.IOIO, info1=0x80 << 16 | 1 << 4, length=1)
-    guest = Guest(*[out] * (MOST_EXITS + 5))
-    ends = [type(guest.run()) for _ in range(MOST_EXITS + 1)]
-    assert ends.count(Preempted) == 1
+    guest = Guest(*[out] * 25)
+    guest.cpu.exits_left = 20
+    ends = [type(guest.run()) for _ in range(21)]
+    assert ends == [ToMachine] * 20 + [Preempted]
 
 
 @covers("run/preempted")

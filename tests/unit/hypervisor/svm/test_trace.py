@@ -43,7 +43,7 @@ def test_exits_and_counters_add_up_over_virtual_cpus() -> None:
     counters = guest.vm.counters()
     assert counters["migrations"] == counters["new_asid"] == 1
     assert counters["inject_exception"] == counters["int_info_injected"] == 2
-    assert list(guest.cpu.recent)[0] == ("CPUID", 0xFFF0)
+    assert next(iter(guest.cpu.recent)) == ("CPUID", 0xFFF0)
 
 
 def test_same_script_gives_the_same_trace() -> None:

@@ -78,7 +78,7 @@ def test_identity_is_read_in_any_width() -> None:
 def test_absent_device_bus_and_function_read_all_ones() -> None:
     board = Board()
     assert board.read(0, slot=7) == 0xFFFF_FFFF
-    for address in (0x8001_1800, 0x8000_1900, 0x0000_1800):
+    for address in (0x8001_1800, 0x8000_1900, 0x0000_1800, 0x8100_1800):
         board.ports.write(0xCF8, 4, address)
         assert board.ports.read(0xCFC, 4) == 0xFFFF_FFFF
         board.ports.write(0xCFC, 4, 0)
@@ -88,7 +88,7 @@ def test_address_register_takes_whole_words_alone() -> None:
     board = Board()
     board.ports.write(0xCFB, 1, 1)
     board.ports.write(0xCF8, 4, 0xFFFF_FFFF)
-    assert board.ports.read(0xCF8, 4) == 0x80FF_FFFC
+    assert board.ports.read(0xCF8, 4) == 0x8FFF_FFFC
     assert board.ports.read(0xCF8, 2) == 0xFFFF
 
 

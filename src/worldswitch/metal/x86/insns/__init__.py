@@ -37,7 +37,10 @@ from worldswitch.metal.x86.insns import (
     system,
     system_calls,
     system_registers,
+    x87_arithmetic,
     x87_control,
+    x87_environment,
+    x87_moves,
 )
 
 __all__ = [
@@ -77,5 +80,8 @@ __all__ = [
     "system",
     "system_calls",
     "system_registers",
+    "x87_arithmetic",
     "x87_control",
+    "x87_environment",
+    "x87_moves",
 ]

@@ -1,4 +1,4 @@
-"""ANDN, BEXTR, BLSI, BLSMSK, BLSR, BZHI, PDEP, PEXT, MULX, RORX, SARX, SHLX, SHRX. ref: APM3 3
+"""BMI1, BMI2 and ADX: ANDN, BEXTR, BLSI, BLSMSK, BLSR, BZHI, PDEP, PEXT, MULX, shifts. ref: APM3 3
 
 IMPDEF: flags that these leave undefined: AF is zero, PF that of the result.
 """
@@ -6,7 +6,7 @@ IMPDEF: flags that these leave undefined: AF is zero, PF that of the result.
 from typing import Any
 
 from worldswitch.engine import i64, rotl, signed, typed, u64, u128
-from worldswitch.metal.x86.flags import CF, PARTIAL, Width, flags_logic
+from worldswitch.metal.x86.flags import CF, PARTIAL, Width, cf, flags_logic, of, put_cf, put_cf_of
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.leave import undefined
 from worldswitch.metal.x86.operands import PUT, READ_MEM, READ_RM
@@ -231,3 +231,33 @@ def shrx(w: Width) -> Any:
         return a >> (n & mask)
 
     return shrx
+
+
+@insn("ADCX", "66 0F 38 F6 /r Gy,Ey", ref="APM3 3 ADCX", feature="adx")
+def adcx(w: Width) -> Any:
+    """Sum with the carry, which alone changes."""
+    u = w.u
+
+    @typed(inline=True)
+    def adcx(cpu: Cpu, a: u, b: u) -> u:
+        part = a + b
+        result = part + u(cf(cpu))
+        put_cf(cpu, part < a or result < part)
+        return result
+
+    return adcx
+
+
+@insn("ADOX", "F3 0F 38 F6 /r Gy,Ey", ref="APM3 3 ADOX", feature="adx")
+def adox(w: Width) -> Any:
+    """Sum with OF as the carry, which alone changes."""
+    u = w.u
+
+    @typed(inline=True)
+    def adox(cpu: Cpu, a: u, b: u) -> u:
+        part = a + b
+        result = part + u(of(cpu))
+        put_cf_of(cpu, cf(cpu), part < a or result < part)
+        return result
+
+    return adox

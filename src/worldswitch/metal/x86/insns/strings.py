@@ -117,8 +117,11 @@ def _handler(name: str, w: Width, one: Any, block: Any) -> Any:
     return handler
 
 
-def _comparing(name: str, w: Width, one: Any) -> Any:
-    """The handler of an instruction that REPE and REPNE end by ZF."""
+def _comparing(name: str, w: Width, one: Any, skip: Any) -> Any:
+    """The handler of an instruction that REPE and REPNE end by ZF.
+
+    `skip` passes elements that do not end it, and leaves the last of them to `one` and its flags.
+    """
 
     @typed(leaves=True, inline=False, name=f"repeat_{name}_{w.letter}")
     def repeat(cpu: Cpu, rec: Record) -> u64:
@@ -127,12 +130,15 @@ def _comparing(name: str, w: Width, one: Any) -> Any:
         wanted = rec.prefixes & PREFIX_REP != 0
         done: u64 = 0
         while left != 0:
+            passed = skip(cpu, rec, mask, left, wanted)
+            left = left - passed
+            put_offset(cpu, RCX, left, mask)
             one(cpu, rec, mask)
             left = left - 1
             put_offset(cpu, RCX, left, mask)
             if zf(cpu) != wanted:
                 return following(rec)
-            done += 1
+            done += passed + 1
             if left != 0 and gives_way(cpu, done):
                 return again(cpu, rec)
         return following(rec)
@@ -260,7 +266,7 @@ def lods(w: Width) -> Any:
 
 def cmps(w: Width) -> Any:
     """Compare the source string with the destination."""
-    load, flags, size = LOAD[w.bits], flags_sub[w.bits], w.bytes
+    load, flags, size, peek = LOAD[w.bits], flags_sub[w.bits], w.bytes, PEEK[w.bits]
 
     @typed(leaves=True, inline=False, name=f"cmps_{w.letter}")
     def one(cpu: Cpu, rec: Record, mask: u64) -> None:
@@ -274,12 +280,39 @@ def cmps(w: Width) -> Any:
         put_offset(cpu, RDI, target + step, mask)
         flags(cpu, a, b, a - b)
 
-    return _comparing("cmps", w, one)
+    @typed(leaves=True, inline=False, name=f"cmps_skip_{w.letter}")
+    def skip(cpu: Cpu, rec: Record, mask: u64, left: u64, wanted: bool) -> u64:
+        if cpu.flags & Rflags.DF != 0 or cpu.mode & MODE_SINGLE != 0:
+            return 0
+        source = cpu.gr[RSI] & mask
+        target = cpu.gr[RDI] & mask
+        extra = extra_segment(cpu)
+        a = place(cpu, u64(rec.seg), source, size, False)
+        b = place(cpu, extra, target, size, False)
+        bytes = least(0x1000 - (a & 0xFFF), 0x1000 - (b & 0xFFF))
+        bytes = least(bytes, room(cpu, u64(rec.seg), source, mask))
+        count = least(least(bytes, room(cpu, extra, target, mask)) // size, left)
+        if count < 2:
+            return 0
+        one_host = read_page(cpu, rec.seg, a)
+        other_host = read_page(cpu, u8(extra), b)
+        if one_host == 0 or other_host == 0:
+            return 0
+        end = (count - 1) * size
+        n: u64 = 0
+        while n < end and (peek(one_host + n) == peek(other_host + n)) == wanted:
+            n += size
+        put_offset(cpu, RSI, source + n, mask)
+        put_offset(cpu, RDI, target + n, mask)
+        return n // size
+
+    return _comparing("cmps", w, one, skip)
 
 
 def scas(w: Width) -> Any:
     """Compare the accumulator with the destination string."""
     load, flags, u, size = LOAD[w.bits], flags_sub[w.bits], w.u, w.bytes
+    peek = PEEK[w.bits]
 
     @typed(leaves=True, inline=False, name=f"scas_{w.letter}")
     def one(cpu: Cpu, rec: Record, mask: u64) -> None:
@@ -290,7 +323,29 @@ def scas(w: Width) -> Any:
         put_offset(cpu, RDI, target + step_of(cpu, size), mask)
         flags(cpu, a, b, a - b)
 
-    return _comparing("scas", w, one)
+    @typed(leaves=True, inline=False, name=f"scas_skip_{w.letter}")
+    def skip(cpu: Cpu, rec: Record, mask: u64, left: u64, wanted: bool) -> u64:
+        if cpu.flags & Rflags.DF != 0 or cpu.mode & MODE_SINGLE != 0:
+            return 0
+        target = cpu.gr[RDI] & mask
+        extra = extra_segment(cpu)
+        b = place(cpu, extra, target, size, False)
+        bytes = least(0x1000 - (b & 0xFFF), room(cpu, extra, target, mask))
+        count = least(bytes // size, left)
+        if count < 2:
+            return 0
+        host = read_page(cpu, u8(extra), b)
+        if host == 0:
+            return 0
+        a = u(cpu.gr[RAX])
+        end = (count - 1) * size
+        n: u64 = 0
+        while n < end and (a == peek(host + n)) == wanted:
+            n += size
+        put_offset(cpu, RDI, target + n, mask)
+        return n // size
+
+    return _comparing("scas", w, one, skip)
 
 
 _entries("MOVS", 0xA4, movs)

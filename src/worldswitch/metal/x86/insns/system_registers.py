@@ -13,6 +13,7 @@ from worldswitch.metal.x86.mode import MODE_LONG, purge_all, update_mode
 from worldswitch.metal.x86.msrs import read_msr, write_msr
 from worldswitch.metal.x86.operands import PUT, effective
 from worldswitch.metal.x86.state import RAX, RCX, RDX, Cpu, Record
+from worldswitch.metal.x86.state_area import in_use
 from worldswitch.metal.x86.svm.intercepts import (
     NO_MOV,
     intercept_cr_read,
@@ -290,7 +291,10 @@ def get_xcr(cpu: Cpu) -> None:
     number = cpu.gr[RCX] & 0xFFFF_FFFF
     if number > 1:
         general_protection(cpu)
-    put_edx_eax(cpu, cpu.xcr0)
+    value = cpu.xcr0
+    if number == 1:
+        value = value & in_use(cpu)
+    put_edx_eax(cpu, value)
 
 
 @insn("XGETBV", "0F 01 D0", ref="APM3 4 XGETBV", raw=True, feature="xsave")
