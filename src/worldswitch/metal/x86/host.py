@@ -16,6 +16,7 @@ from worldswitch.metal.x86.svm.calls import FAULT
 from worldswitch.metal.x86.svm.compiled import CompiledHandler
 
 TIME_SLICE = 1_000_000
+VMEXIT, EXIT = int(Exit.VMEXIT), EntryResult.EXIT
 CODE = int(SegAttr.P | SegAttr.S | SegAttr.TYPE_CODE | SegAttr.TYPE_W | SegAttr.TYPE_A
            | SegAttr.L | SegAttr.G)  # fmt: skip
 DATA = int(SegAttr.P | SegAttr.S | SegAttr.TYPE_W | SegAttr.TYPE_A | SegAttr.DB | SegAttr.G)
@@ -50,7 +51,9 @@ class Host:
         self._request = _array(processor, "vm_request", ctypes.c_uint64, 1)
         self._budget = _array(processor, "run_budget", ctypes.c_uint64, 1)
         self._deadline = _array(processor, "deadline", ctypes.c_uint64, 1)
-        self._enter = processor.enter
+        self._reason = _array(processor, "exit_reason", ctypes.c_uint32, 1)
+        self._run = processor.run_native
+        self._shared = processor.complex
         self._compiled: CompiledHandler | None = None
         processors = processor.complex.processors
         self._others = [other for other in processors if other is not processor]
@@ -126,17 +129,25 @@ class Host:
         if self._others:
             self.processor.clock = self._clock()
         self._request[0] = vmcb + 1
-        result = _RESULTS.get(self._enter())
-        return self._failed(vmcb) if result is None else result
+        self._run()
+        if self._reason[0] == VMEXIT and self._shared.failure is None:
+            return EXIT
+        return self._settled(vmcb)
 
-    def _failed(self, vmcb: int) -> EntryResult:
-        raw = self.processor.raw
+    def _settled(self, vmcb: int) -> EntryResult:
+        """The result of a VMRUN that has not simply ended with #VMEXIT."""
+        reason = self.processor.settle()
+        if reason == VMEXIT:
+            return EXIT
+        if reason == Exit.PREEMPTED:
+            return EntryResult.PREEMPTED
         self._request[0] = 0
-        if raw.exit_reason == Exit.VMRUN_FAULT:
+        if reason == Exit.VMRUN_FAULT:
             raise GeneralProtection(f"VMRUN of the VMCB at {vmcb:#x}")
-        if raw.exit_reason == Exit.EVENT_LOOP:
-            return EntryResult.EXIT
-        raise HostShutdown(f"processor {self.apic_id}: {Exit(raw.exit_reason).name}")
+        if reason == Exit.EVENT_LOOP:
+            # A compiled handler enters a guest again and again that VMRUN refuses.
+            return EXIT
+        raise HostShutdown(f"processor {self.apic_id}: {Exit(reason).name}")
 
     def handle_natively(self, handler: Typed[Any, Any] | None) -> None:
         """Have a typed function deal with exits, without a return to Python.
@@ -242,9 +253,3 @@ class Host:
             raw.xmm[4 * n], raw.xmm[4 * n + 1] = struct.unpack_from(
                 "<QQ", image, FXSAVE_XMM + 16 * n
             )
-
-
-_RESULTS: dict[int, EntryResult] = {
-    Exit.VMEXIT: EntryResult.EXIT,
-    Exit.PREEMPTED: EntryResult.PREEMPTED,
-}

@@ -94,7 +94,10 @@ def purge_all(cpu: Cpu) -> None:
 @typed(inline=False)
 def space_of(cpu: Cpu, identity: u64) -> u64:
     """The number of an address space, `asid << 12 | pcid`."""
-    n: u64 = 0
+    n: u64 = cpu.ctx[DATA] >> 3
+    if n < cpu.spaces_used and cpu.spaces[n] == identity:
+        return n
+    n = 0
     while n < cpu.spaces_used:
         if cpu.spaces[n] == identity:
             return n

@@ -1,6 +1,7 @@
 """The processor as Python sees it: a facade over the native state."""
 
 import ctypes
+import functools
 import mmap
 from collections.abc import Callable
 from typing import Any
@@ -131,6 +132,7 @@ class Processor:
                 )  # fmt: skip
         else:
             self._run = Interpreter(complex.table, HOOKS, (Cpu, Record)).run
+        self.run_native: Callable[[], None] = functools.partial(self._run, self._address)
 
     def call(self, name: str, *args: int) -> Any:
         """Call a typed function of table.CALLABLE or table.ANSWERING on this processor."""
@@ -185,8 +187,12 @@ class Processor:
 
     def enter(self) -> int:
         """Execute with the budget that `raw.run_budget` says; an `Exit`'s number."""
+        self.run_native()
+        return self.settle()
+
+    def settle(self) -> int:
+        """What `enter` does when native code has come back: the reason, or it goes on."""
         while True:
-            self._run(self._address)
             failure = self.complex.failure
             if failure is not None:
                 self.complex.failure = None
@@ -195,6 +201,7 @@ class Processor:
             if reason != Exit.CODE_CACHE_FULL:
                 return reason
             self.call("flush_code")
+            self.run_native()
 
     def step(self) -> Exit:
         """Execute one instruction, or take the event that is due and execute one."""
