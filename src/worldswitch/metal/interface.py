@@ -29,8 +29,8 @@ class Registers(Protocol):
     def __len__(self) -> int: ...
 
 
-class HostStorage(Protocol):
-    """Host absolute storage as the hypervisor addresses it, byte order as it stands."""
+class Memory(Protocol):
+    """Physical memory as the hypervisor addresses it, byte order as it stands."""
 
     @property
     def size(self) -> int:
@@ -53,6 +53,10 @@ class HostStorage(Protocol):
     def write(self, address: int, data: bytes) -> None:
         """Store bytes; raises SecureStorageAccess for a protected guest's page."""
         ...
+
+
+class HostStorage(Memory, Protocol):
+    """Host absolute storage of an s390x processor, with its storage keys."""
 
     def get_key(self, address: int) -> int:
         """Storage key of the 4 KiB frame at `address` (8 bits: ACC, F, R, C)."""
@@ -166,13 +170,25 @@ class X86Host(Protocol):
     apic_id: int
     features: frozenset[str]
     """Feature names of `worldswitch.arch.x86.cpuid`, as far as the processor has them."""
-    time_slice: int
-    """Instructions after which a physical interrupt is due, from each entry into a guest on."""
-    deadline: int
-    """Instruction count of the processor at which one is due, whatever `time_slice` says."""
 
     @property
-    def storage(self) -> HostStorage: ...
+    def time_slice(self) -> int:
+        """Instructions after which a physical interrupt is due, from each entry into a guest on."""
+        ...
+
+    @time_slice.setter
+    def time_slice(self, value: int) -> None: ...
+
+    @property
+    def deadline(self) -> int:
+        """Instruction count of the processor at which one is due, whatever `time_slice` says."""
+        ...
+
+    @deadline.setter
+    def deadline(self, value: int) -> None: ...
+
+    @property
+    def storage(self) -> Memory: ...
 
     @property
     def gr(self) -> Registers:

@@ -101,6 +101,7 @@ class PcBoard(Board):
     @abstractmethod
     def deliver(
         self,
+        *,
         destination: int,
         logical: bool,
         mode: DeliveryMode,
