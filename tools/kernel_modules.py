@@ -1,7 +1,8 @@
 """Modules of a kernel package as an archive to put behind an initramfs.
 
 The archive has the modules that are asked for, what these need, and the `modules.dep` that
-busybox's modprobe reads. What the kernel has built in is left out.
+busybox's modprobe reads. What the kernel has built in is left out, but for its list, so that asking
+for it is no error.
 """
 
 import gzip
@@ -13,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from initramfs import CpioEntry, newc_archive
 
 XZ = b"\xfd7zXZ\0"
+BUILTIN = "modules.builtin"
 DEPENDS = re.compile(rb"\0depends=([^\0]*)\0")
 
 
@@ -39,15 +41,14 @@ def needs(module: bytes) -> list[str]:
 def closure(tree: Path, wanted: Sequence[str]) -> dict[str, bytes]:
     """The wanted modules of an unpacked package and what they need, each behind what it needs.
 
-    Keys are paths relative to `lib/modules`. Raises ModuleError.
+    Keys are paths relative to `lib/modules`. The list of what is built in comes first. Raises
+    ModuleError.
     """
-    (folder,) = {path.parent for path in tree.rglob("modules.builtin")}
-    builtin = {
-        canonical(PurePosixPath(line).stem)
-        for line in (folder / "modules.builtin").read_text().split()
-    }
+    (folder,) = {path.parent for path in tree.rglob(BUILTIN)}
+    listing = (folder / BUILTIN).read_bytes()
+    builtin = {canonical(PurePosixPath(line).stem) for line in listing.decode().split()}
     files = {canonical(path.name.split(".ko")[0]): path for path in folder.rglob("*.ko*")}
-    found: dict[str, bytes] = {}
+    found: dict[str, bytes] = {f"{folder.name}/{BUILTIN}": listing}
 
     def add(name: str, because: str) -> None:
         if name in builtin:
@@ -67,10 +68,11 @@ def closure(tree: Path, wanted: Sequence[str]) -> dict[str, bytes]:
 
 
 def archive(modules: dict[str, bytes]) -> bytes:
-    """A gzipped cpio archive of modules, the same bytes for the same modules."""
-    paths = {PurePosixPath(path).stem: path for path in modules}
+    """A gzipped cpio archive of what `closure` found, the same bytes for the same modules."""
+    paths = {PurePosixPath(path).stem: path for path in modules if path.endswith(".ko")}
     lists: dict[str, str] = {}
-    for path, data in modules.items():
+    for path in paths.values():
+        data = modules[path]
         release = path.partition("/")[0]
         # modprobe loads the list from its end, so what is needed deepest comes last.
         behind: list[str] = []

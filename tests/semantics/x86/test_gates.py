@@ -26,7 +26,6 @@ from tests.semantics.x86.world import (
     U32,
     U64,
     UDATA,
-    USER,
     World,
     gate,
 )
@@ -535,4 +534,3 @@ def test_user_call_gate_to_user_code_stays(protected3: World) -> None:
     protected3.load(f"lcall ${GATE}, $0\nint $0x80\n.org 0x100\nlretl")
     result = protected3.outcome()
     assert (result.vector, result.rsp, result.cs) == (0x80, STACK3, U32 | 3)
-    assert USER == 3 << 45

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tests.semantics.x86.assembler import Program, assemble
 from tests.semantics.x86.board import CS, DS, ES, FS, GS, RSP, SS, TR, Board
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.processor import Bus
 
 HANDLERS, GDT, IDT, TSS, TSS_B, LDT = 0x600, 0x1000, 0x2000, 0x3000, 0x3200, 0x3800
 STACK0, STACK3, IST1, CODE, DATA, PAGES = 0x7000, 0x7800, 0x6000, 0x8000, 0xA000, 0x20000
@@ -58,8 +59,10 @@ class Outcome:
 class World(Board):
     """mode: "long" or "protected"."""
 
-    def __init__(self, mode: str = "long", level: int = 0, engine: str = "native") -> None:
-        super().__init__(engine)
+    def __init__(
+        self, mode: str = "long", level: int = 0, engine: str = "native", bus: Bus | None = None
+    ) -> None:
+        super().__init__(engine, bus=bus)
         self.long, self.level = mode == "long", level
         descriptors = {
             K64: CODE64, KDATA: DATA32, U32: CODE32 | USER, UDATA: DATA32 | USER,

@@ -104,7 +104,7 @@ def unblock_nmis(vcpu: "SvmVcpu") -> None:
     vcpu.work = True
 
 
-def _legacy(vcpu: "SvmVcpu", vector: int) -> None:
+def _legacy(vcpu: "SvmVcpu") -> None:
     """The 8259 pair's interrupt, which is injected as an event if the guest can take it now.
 
     Either way an interrupt window is needed: for this one, or for what comes behind it.
@@ -113,12 +113,11 @@ def _legacy(vcpu: "SvmVcpu", vector: int) -> None:
     ready = q[RFLAGS] & IF and not vcpu.interrupt_shadow and not q[EVENT_INJ] & VALID
     if not ready:
         return
-    inject_event(vcpu, event(EventType.INTR, vector))
-    vcpu.extint_pending = False
     pic = vcpu.vm.pic
-    ensure(pic is not None, "an interrupt of an 8259 pair that is not there")
-    if pic is not None:
-        pic.acknowledge()
+    if pic is None:
+        raise InvariantError("an interrupt of an 8259 pair that is not there")
+    inject_event(vcpu, event(EventType.INTR, pic.acknowledge()))
+    vcpu.extint_pending = False
     vcpu.statistics.count("inject_extint")
 
 
@@ -146,12 +145,11 @@ def inject(vcpu: "SvmVcpu") -> RunEnd | None:
     if vcpu.nmi_pending:
         need_window = _nmi(vcpu)
     if not need_window:
-        external = vcpu.external_interrupt()
-        if external is None:
-            vector = vcpu.lapic.offered_vector()
-        else:
+        if vcpu.external_interrupt():
             need_window = 1
-            _legacy(vcpu, external)
+            _legacy(vcpu)
+        else:
+            vector = vcpu.lapic.offered_vector()
     _set_virtual_interrupt(vcpu, vector, bool(need_window))
     return None
 

@@ -140,7 +140,7 @@ class SvmVcpu(SvmState):
             if end is not None:
                 self._stgi()
                 return end
-        if self.work or (self.polls_pic and self.external_interrupt() is not None):
+        if self.work or (self.polls_pic and self.external_interrupt()):
             end = inject(self)
             if end is not None:
                 self._stgi()

@@ -132,15 +132,15 @@ class EventTaker(GuestState):
             return first
         return combined(first, second) if first else second
 
-    def external_interrupt(self) -> int | None:
-        """The vector that the 8259 pair has for this processor, or None."""
+    def external_interrupt(self) -> bool:
+        """Whether the 8259 pair has an interrupt for this processor."""
         pic = self.vm.pic
-        if pic is None or not (self.extint_pending or self.lapic.accepts_extint):
-            return None
-        vector = pic.intr_pending()
-        if vector is None:
+        if pic is None:
+            return False
+        if not pic.intr:
             self.extint_pending = False
-        return vector
+            return False
+        return self.extint_pending or self.lapic.accepts_extint
 
     def see_wiring(self) -> None:
         """Find out whether the INTR line has to be looked at before each entry."""

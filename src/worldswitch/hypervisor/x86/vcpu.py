@@ -210,7 +210,7 @@ class X86Vcpu(EventTaker):
             return True
         if not self.rflags & IF:
             return False
-        return bool(self.lapic.pending_vector()) or self.external_interrupt() is not None
+        return bool(self.lapic.pending_vector()) or self.external_interrupt()
 
     def _timer_expired(self) -> bool:
         due = self.lapic.timer.due

@@ -25,12 +25,11 @@ MOST_CPUS = 255
 class Pic(Protocol):
     """The 8259 pair, as a processor's INTR pin and acknowledge cycle see it."""
 
-    def intr_pending(self) -> int | None:
-        """The vector that an acknowledge cycle would get now; None: INTR is not asserted."""
-        ...
+    intr: bool
+    """Whether the INTR line is asserted."""
 
-    def acknowledge(self) -> None:
-        """The acknowledge cycle: the vector's interrupt is in service."""
+    def acknowledge(self) -> int:
+        """The acknowledge cycle: the vector, whose interrupt is in service from now on."""
         ...
 
 

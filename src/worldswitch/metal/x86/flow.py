@@ -140,6 +140,9 @@ def leave(cpu: Cpu, rec: Record) -> u64:
         cpu.rip = rec.pc + u64(rec.ilen)
     else:
         cpu.trap_armed = 0
+        if cpu.leave == LEAVE_FAULT:
+            # Data breakpoints that it has met are forgotten: they are met again.
+            cpu.dr6_pending = 0
     cpu.exit_record = address_of(rec)
     if not left(cpu):
         return 0

@@ -15,10 +15,12 @@ from worldswitch.metal.x86.pending import (
     PENDING_INIT,
     PENDING_INTR,
     PENDING_NMI,
+    PENDING_SMI,
     PENDING_STARTUP,
 )
 from worldswitch.metal.x86.reset import init_reset, startup
 from worldswitch.metal.x86.single import in_shadow, in_stack_shadow
+from worldswitch.metal.x86.smm import take_smi
 from worldswitch.metal.x86.state import Cpu
 from worldswitch.metal.x86.svm.events import (
     exit_for_physical,
@@ -100,7 +102,7 @@ def take_reset(cpu: Cpu) -> bool:
     """INIT and start-up."""
     if redirect_init(cpu):
         return True
-    if cpu.pending & PENDING_INIT != 0:
+    if cpu.pending & PENDING_INIT != 0 and cpu.smm == 0:
         cpu.pending = cpu.pending & ~u64(PENDING_INIT)
         init_reset(cpu)
         return True
@@ -138,6 +140,11 @@ def take_events(cpu: Cpu) -> bool:
         if cpu.dr6_pending != 0 or waiting:
             shadow_step(cpu)
         return False
+    # UNMODELLED: an SMI that is not intercepted in a guest: it waits for the guest's end.
+    if cpu.pending & PENDING_SMI != 0 and cpu.smm == 0 and not guest:
+        cpu.pending = cpu.pending & ~u64(PENDING_SMI)
+        take_smi(cpu)
+        return True
     if cpu.pending & PENDING_NMI != 0 and cpu.nmi_blocked == 0:
         cpu.pending = cpu.pending & ~u64(PENDING_NMI)
         cpu.nmi_blocked = 1

@@ -7,6 +7,7 @@ it came from, which decides between #SS and #GP.
 
 from typing import Any
 
+from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.engine import (
     address_of,
     likely,
@@ -25,6 +26,7 @@ from worldswitch.engine import (
     u64,
 )
 from worldswitch.metal.x86.codecache import code_written
+from worldswitch.metal.x86.leave import fault_with
 from worldswitch.metal.x86.mode import MODE_LONG, PAGE
 from worldswitch.metal.x86.paging import (
     check_write,
@@ -35,7 +37,7 @@ from worldswitch.metal.x86.paging import (
     write_slowly,
 )
 from worldswitch.metal.x86.physical import is_memory, read_device, write_device
-from worldswitch.metal.x86.state import DATA, SYSTEM, TLB_SIZE, Cpu
+from worldswitch.metal.x86.state import DATA, SYSTEM, TLB_SIZE, USER_DATA_ALIGNED, Cpu
 
 PEEK: dict[int, Any] = {8: peek_u8, 16: peek_u16, 32: peek_u32, 64: peek_u64}
 POKE: dict[int, Any] = {8: poke_u8, 16: poke_u16, 32: poke_u32, 64: poke_u64}
@@ -53,9 +55,17 @@ def linear(cpu: Cpu, address: u64) -> u64:
     return address & 0xFFFF_FFFF
 
 
+@typed(leaves=True)
+def check_alignment(cpu: Cpu, context: u64, address: u64, size: u64) -> None:
+    """#AC(0) for a user's access that is not aligned, if the context says so. ref: APM2 8.2.18"""
+    if context & 7 == USER_DATA_ALIGNED and address & (size - 1) != 0:
+        fault_with(cpu, Vector.AC, 0)
+
+
 @typed(leaves=True, inline=False)
 def slow_load(cpu: Cpu, context: u64, seg: u64, address: u64, size: u64) -> u64:
     """Load 1 to 8 bytes past the fast path; they may lie in two pages."""
+    check_alignment(cpu, context, address, size)
     if (address ^ (address + size - 1)) & PAGE == 0:
         return read_slowly(cpu, context, seg, address, size)
     here = 0x1000 - (address & 0xFFF)
@@ -79,6 +89,7 @@ def read_parts(cpu: Cpu, context: u64, seg: u64, address: u64, count: u64) -> u6
 @typed(leaves=True, inline=False)
 def slow_store(cpu: Cpu, context: u64, seg: u64, address: u64, size: u64, value: u64) -> None:
     """Store 1 to 8 bytes past the fast path; both pages are looked up before a byte changes."""
+    check_alignment(cpu, context, address, size)
     if (address ^ (address + size - 1)) & PAGE == 0:
         write_slowly(cpu, context, seg, address, size, value)
         return
@@ -135,6 +146,7 @@ system_store_u8, system_store_u16, system_store_u32, system_store_u64 = SYSTEM_S
 def slow_modify(cpu: Cpu, seg: u64, address: u64, size: u64) -> u64:
     """`modify` past the fast path: in place if it can be, else in the bounce buffer."""
     context = cpu.ctx[DATA]
+    check_alignment(cpu, context, address, size)
     if (address ^ (address + size - 1)) & PAGE == 0 and not watched(cpu, address):
         physical, writable = resolve(cpu, context, seg, address, True)
         if is_memory(cpu, physical):

@@ -25,6 +25,7 @@ from worldswitch.metal.x86.state import (
     TLB_SIZE,
     USER_CODE,
     USER_DATA,
+    USER_DATA_ALIGNED,
     Cpu,
 )
 
@@ -242,6 +243,7 @@ def update_mode(cpu: Cpu) -> None:
         code = USER_CODE
         if cpu.cr0 & Cr0.AM != 0 and cpu.flags & Rflags.AC != 0:
             mode = mode | MODE_ALIGN
+            kind = USER_DATA_ALIGNED
     else:
         if cpu.cpl == 0:
             mode = mode | MODE_KERNEL

@@ -42,6 +42,7 @@ from worldswitch.metal.x86.state import (
     TLB_SIZE,
     USER_CODE,
     USER_DATA,
+    USER_DATA_ALIGNED,
     Cpu,
 )
 
@@ -261,7 +262,7 @@ def resolve(cpu: Cpu, context: u64, seg: u64, address: u64, write: bool) -> tupl
     access: u64 = 0
     if write:
         access = WRITE
-    if kind == USER_DATA:
+    if kind == USER_DATA or kind == USER_DATA_ALIGNED:
         access = access | USER
     elif kind == USER_CODE:
         access = access | USER | FETCH
@@ -288,6 +289,8 @@ def resolve(cpu: Cpu, context: u64, seg: u64, address: u64, write: bool) -> tupl
 @typed(inline=False)
 def fill(cpu: Cpu, context: u64, address: u64, physical: u64, write: bool, writable: bool) -> None:
     """Enter a translation into the TLB, for writing only where every write may go straight on."""
+    if context & 7 == USER_DATA_ALIGNED:
+        return
     entry = cpu.tlb[(address >> 12) & (TLB_SIZE - 1)]
     frame = physical & PAGE
     key = (address & PAGE) | context

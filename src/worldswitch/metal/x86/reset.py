@@ -59,6 +59,7 @@ def init_reset(cpu: Cpu) -> None:
     cpu.dr[7] = 0x400
     cpu.cpl = 0
     cpu.halted = 0
+    cpu.smm = 0
     cpu.nmi_blocked = 0
     cpu.dr6_pending = 0
     cpu.delivering = 0

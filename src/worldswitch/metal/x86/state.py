@@ -38,6 +38,8 @@ SUPERVISOR_DATA = 2
 SUPERVISOR_DATA_AC = 3
 """Supervisor data access with RFLAGS.AC set: SMAP does not forbid user pages."""
 SUPERVISOR_CODE = 4
+USER_DATA_ALIGNED = 5
+"""User data access with alignment checking: never in the TLB, so that every access is looked at."""
 
 
 class TlbEntry(Struct):

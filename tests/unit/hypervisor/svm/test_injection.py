@@ -45,13 +45,15 @@ class FakePic:
         self.vectors = list(vectors)
         self.accepted: list[int] = []
 
-    def intr_pending(self) -> int | None:
-        """The first."""
-        return self.vectors[0] if self.vectors else None
+    @property
+    def intr(self) -> bool:
+        """Whether there is one."""
+        return bool(self.vectors)
 
-    def acknowledge(self) -> None:
-        """Take it."""
+    def acknowledge(self) -> int:
+        """Take the first."""
         self.accepted.append(self.vectors.pop(0))
+        return self.accepted[-1]
 
 
 def protected(guest: Guest) -> Guest:

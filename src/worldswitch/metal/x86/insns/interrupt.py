@@ -3,6 +3,7 @@
 from typing import Any
 
 from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.registers import Dr7
 from worldswitch.engine import typed, u64
 from worldswitch.metal.x86.exceptions import (
     EVENT_EXCEPTION,
@@ -69,9 +70,11 @@ def into() -> Any:
 @insn("INT1", "F1", ref="APM2 8.2.2; APM2 15.9", raw=True, control=True, intercept=ICEBP)
 def int1() -> Any:
     """Debug exception, whatever the gate's DPL; DR6 does not change."""
+    general_detect = int(Dr7.GD)
 
     @typed(leaves=True, inline=True)
     def int1(cpu: Cpu, rec: Record) -> None:
+        cpu.dr[7] = cpu.dr[7] & ~u64(general_detect)
         deliver_event(cpu, u64(Vector.DB), u64(EVENT_EXCEPTION), False, 0)
 
     return int1

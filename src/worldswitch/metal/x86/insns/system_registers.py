@@ -151,6 +151,7 @@ def dr_number(cpu: Cpu, number: u64) -> u64:
         undefined(cpu)
     if cpu.dr[7] & (1 << 13) != 0:
         cpu.dr[6] = cpu.dr[6] | Dr6.BD
+        cpu.dr[7] = cpu.dr[7] & ~u64(1 << 13)
         fault(cpu, Vector.DB)
     if number == 4 or number == 5:
         if cpu.cr4 & Cr4.DE != 0:
