@@ -12,7 +12,9 @@ from tests.semantics.x86.vector_bench import compare, forms, integer_state
 def text_state(rng: random.Random) -> Vectors:
     """Operands of few different characters, with zeros among them, and lengths around theirs."""
     state = integer_state(rng)
-    alphabet = rng.choice((b"ab", b"ab\0", b"abcdefgh\0", bytes(range(256)), b"\x00\x7f\x80\xff\x01"))
+    alphabet = rng.choice(
+        (b"ab", b"ab\0", b"abcdefgh\0", bytes(range(256)), b"\x00\x7f\x80\xff\x01")
+    )
 
     def text() -> bytes:
         return bytes(rng.choice(alphabet) for _ in range(16))

@@ -139,9 +139,7 @@ def test_event_that_an_exit_interrupted_is_injected_again(info: int) -> None:
 
 
 @covers("exit/soft-interrupt")
-@pytest.mark.parametrize(
-    "info", [event(EventType.SOFTWARE, 0x80), event(EventType.EXCEPTION, 3)]
-)
+@pytest.mark.parametrize("info", [event(EventType.SOFTWARE, 0x80), event(EventType.EXCEPTION, 3)])
 def test_software_interrupt_that_an_exit_interrupted_is_executed_again(info: int) -> None:
     guest = Guest(interrupted(NOTHING, info))
     guest.run()
