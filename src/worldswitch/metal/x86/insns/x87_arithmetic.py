@@ -251,10 +251,10 @@ def compare_to_flags(cpu: Cpu, rec: Record) -> None:
         found = f80_compare(st(cpu, 0), st(cpu, i), quiet, cpu.x87_control)
         status = found & ~u16(UNORDERED)
     settle_flags(cpu, status)
-    if not withheld(status, cpu.x87_control):
-        set_status(cpu, eflags_of(found))
-        if (rec.opcode >> 8) & 7 == 7:
-            pop(cpu)
+    # The manuals say that an unmasked exception leaves RFLAGS alone; processors write it.
+    set_status(cpu, eflags_of(found))
+    if not withheld(status, cpu.x87_control) and (rec.opcode >> 8) & 7 == 7:
+        pop(cpu)
 
 
 @insn("FUCOMI", "DB /5 /R", ref="APM5 2 FUCOMI", raw=True, unit="x87", feature="cmov")
