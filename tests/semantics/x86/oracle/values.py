@@ -140,7 +140,7 @@ class Values:
         status = top << 11 | rng.getrandbits(16) & 0x4700
         if rng.random() < 0.2:
             status |= rng.getrandbits(6) & control
-        if rng.random() < 0.01 and control & 0x3F != 0x3F:
+        if control & 0x3F != 0x3F and rng.random() < 0.15:
             status |= ~control & 0x3F | 0x8080
         tags = rng.choice((0xFF, 0xFF, 0xFF, 0, rng.getrandbits(8)))
         head = FX_HEAD.pack(control, status, tags, 0, 0, 0, self.mxcsr(), 0)
