@@ -29,8 +29,8 @@ class Registers(Protocol):
     def __len__(self) -> int: ...
 
 
-class Memory(Protocol):
-    """Physical memory as the hypervisor addresses it, byte order as it stands."""
+class HostStorage(Protocol):
+    """Host absolute storage as the hypervisor addresses it, byte order as it stands."""
 
     @property
     def size(self) -> int:
@@ -55,8 +55,8 @@ class Memory(Protocol):
         ...
 
 
-class HostStorage(Memory, Protocol):
-    """Host absolute storage of an s390x processor, with its storage keys."""
+class KeyedStorage(HostStorage, Protocol):
+    """Absolute storage of s390x: each frame has a key."""
 
     def get_key(self, address: int) -> int:
         """Storage key of the 4 KiB frame at `address` (8 bits: ACC, F, R, C)."""
@@ -85,7 +85,7 @@ class S390Host(Protocol):
     """Interpretive-execution facilities that are modelled, as READ SCP INFO reports them."""
 
     @property
-    def storage(self) -> HostStorage: ...
+    def storage(self) -> KeyedStorage: ...
 
     @property
     def fpc(self) -> int:
@@ -188,7 +188,7 @@ class X86Host(Protocol):
     def deadline(self, value: int) -> None: ...
 
     @property
-    def storage(self) -> Memory: ...
+    def storage(self) -> HostStorage: ...
 
     @property
     def gr(self) -> Registers:
@@ -200,12 +200,12 @@ class X86Host(Protocol):
 
     @property
     def dr(self) -> Registers:
-        """DR0 to DR7. VMRUN and #VMEXIT switch DR6 and DR7 alone."""
+        """DR0 to DR7. VMRUN loads DR6 and DR7 alone; #VMEXIT disables DR7 and leaves the rest."""
         ...
 
     @property
     def cr2(self) -> int:
-        """The physical CR2, which VMRUN and #VMEXIT switch."""
+        """The physical CR2, which VMRUN loads; after #VMEXIT it is as the guest left it."""
         ...
 
     @property
@@ -248,9 +248,10 @@ class X86Host(Protocol):
     def vmrun(self, vmcb: int) -> EntryResult:
         """VMLOAD is not part of it. The VMCB is at physical address `vmcb`.
 
-        EXIT after every #VMEXIT, VMEXIT_INVALID among them. A physical interrupt or NMI that the
-        VMCB does not intercept is taken by the host's handlers as soon as its flags allow, and the
-        guest goes on. Raises GeneralProtection where VMRUN itself would fault.
+        EXIT after every #VMEXIT, VMEXIT_INVALID among them: the physical interrupt that ends a time
+        slice is one, if the VMCB intercepts it and it is enabled. PREEMPTED if it is not: the
+        processor is still in the guest, and the next `vmrun` goes on with it. Raises
+        GeneralProtection where VMRUN itself would fault.
         """
         ...
 

@@ -1,7 +1,7 @@
 """A guest's absolute storage as the hypervisor and the machine address it."""
 
 from worldswitch.hypervisor.sie.gmap import GuestMap
-from worldswitch.metal.interface import HostStorage
+from worldswitch.metal.interface import KeyedStorage
 
 
 class OutsideStorageError(IndexError):
@@ -19,7 +19,7 @@ class GuestStorage:
     protected guest that are not shared.
     """
 
-    def __init__(self, host: HostStorage, gmap: GuestMap, size: int) -> None:
+    def __init__(self, host: KeyedStorage, gmap: GuestMap, size: int) -> None:
         self._host = host
         self._gmap = gmap
         self.size = size

@@ -2,7 +2,7 @@
 
 from worldswitch.arch.x86.msrs import Msr
 from worldswitch.arch.x86.permission_maps import IOPM_SIZE, MSRPM_SIZE, READ, WRITE, msrpm_bit
-from worldswitch.metal.interface import Memory
+from worldswitch.metal.interface import HostStorage
 
 PASSED = (
     Msr.GS_BASE, Msr.FS_BASE, Msr.KERNEL_GS_BASE, Msr.STAR, Msr.LSTAR, Msr.CSTAR, Msr.SFMASK,
@@ -18,7 +18,7 @@ EVERYTHING = b"\xff"
 class PermissionMaps:
     """Both maps: everything is intercepted but for what `permit` takes out."""
 
-    def __init__(self, storage: Memory) -> None:
+    def __init__(self, storage: HostStorage) -> None:
         self.msrpm = storage.allocate(MSRPM_SIZE)
         self.iopm = storage.allocate(IOPM_SIZE)
         view = storage.view

@@ -7,7 +7,7 @@ otherwise. They are filled in as the guest touches its storage.
 from worldswitch.arch.x86.paging import ADDRESS, LONG_4, Pte
 from worldswitch.hypervisor.svm.words import words
 from worldswitch.hypervisor.x86.memory import LARGE_PAGE, PAGE_SIZE, GuestMemory, Slot
-from worldswitch.metal.interface import Memory, Registers
+from worldswitch.metal.interface import HostStorage, Registers
 
 TABLE = int(Pte.P | Pte.RW | Pte.US)
 PRESENT, LARGE = int(Pte.P), int(Pte.PS)
@@ -20,7 +20,7 @@ LIMIT = 1 << LONG_4.linear_bits
 class NestedTables:
     """The tables of one guest over the slots of its storage."""
 
-    def __init__(self, storage: Memory, memory: GuestMemory) -> None:
+    def __init__(self, storage: HostStorage, memory: GuestMemory) -> None:
         self.storage = storage
         self.memory = memory
         self.generation = 0

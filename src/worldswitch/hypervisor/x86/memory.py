@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from worldswitch.metal.interface import Memory
+from worldswitch.metal.interface import HostStorage
 
 PAGE_SIZE = 0x1000
 PAGE_OFFSET = PAGE_SIZE - 1
@@ -39,7 +39,7 @@ class Slot:
 class GuestMemory:
     """Reads and writes by guest physical address. Between the slots there are holes."""
 
-    def __init__(self, host: Memory) -> None:
+    def __init__(self, host: HostStorage) -> None:
         self.host = host
         self.slots: list[Slot] = []
         """In the order of their guest addresses."""

@@ -48,6 +48,8 @@ from worldswitch.metal.x86.x87_unit import (
     push,
     put,
     settle,
+    settle_flags,
+    settle_reduction,
     st,
 )
 
@@ -248,11 +250,11 @@ def compare_to_flags(cpu: Cpu, rec: Record) -> None:
         quiet = (rec.opcode >> 3) & 7 == 5
         found = f80_compare(st(cpu, 0), st(cpu, i), quiet, cpu.x87_control)
         status = found & ~u16(UNORDERED)
-    settle(cpu, status)
-    if not withheld(status, cpu.x87_control):
-        set_status(cpu, eflags_of(found))
-        if (rec.opcode >> 8) & 7 == 7:
-            pop(cpu)
+    settle_flags(cpu, status)
+    # The manuals say that an unmasked exception leaves RFLAGS alone; processors write it.
+    set_status(cpu, eflags_of(found))
+    if not withheld(status, cpu.x87_control) and (rec.opcode >> 8) & 7 == 7:
+        pop(cpu)
 
 
 @insn("FUCOMI", "DB /5 /R", ref="APM5 2 FUCOMI", raw=True, unit="x87", feature="cmov")
@@ -350,10 +352,13 @@ def one_operand(cpu: Cpu, rec: Record) -> None:
     note(cpu, rec)
     result = u128(INDEFINITE)
     status = invalid_status(False)
+    which = u64(rec.opcode & 63)
     if filled(cpu, 0):
-        which = u64(rec.opcode & 63)
         result, status = function_of_one(which, st(cpu, 0), cpu.x87_control)
-    settle(cpu, status)
+    if which == SINE or which == COSINE:
+        settle_reduction(cpu, status)
+    else:
+        settle(cpu, status)
     if not withheld(status, cpu.x87_control):
         put(cpu, 0, result)
 
@@ -367,7 +372,10 @@ def two_operands(cpu: Cpu, rec: Record) -> None:
     which = u64(rec.opcode & 63)
     if filled(cpu, 0) and filled(cpu, 1):
         result, status = function_of_two(which, st(cpu, 0), st(cpu, 1), cpu.x87_control)
-    settle(cpu, status)
+    if (which == REM or which == REM1) and status & DEFINED == 0:
+        settle_reduction(cpu, status)
+    else:
+        settle(cpu, status)
     if not withheld(status, cpu.x87_control):
         if which == YL2X or which == YL2XP1 or which == ATAN:
             pop(cpu)
@@ -396,7 +404,10 @@ def two_results(cpu: Cpu, rec: Record) -> None:
                 second = first
                 if classify(first) < QUIET:
                     second = u128(ONE)
-    settle(cpu, status)
+    if which == EXTRACT:
+        settle(cpu, status)
+    else:
+        settle_reduction(cpu, status)
     out_of_range = status & (DEFINED | C2) == DEFINED | C2
     if not withheld(status, control) and not out_of_range:
         put(cpu, 0, first)

@@ -22,7 +22,6 @@ from worldswitch.metal.x86.fp.x87 import (
     withheld_store,
 )
 from worldswitch.metal.x86.fp.x87_convert import BCD_INDEFINITE
-from worldswitch.metal.x86.fp.x87_core import C1
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.insns.x87_control import wait_for_errors
 from worldswitch.metal.x86.memory import (
@@ -43,9 +42,11 @@ from worldswitch.metal.x86.x87_unit import (
     note,
     note_operand,
     pop,
+    push,
     put,
     release,
     settle,
+    settle_flags,
     st,
     turn,
 )
@@ -171,7 +172,10 @@ def load_register(cpu: Cpu, rec: Record) -> None:
     if filled(cpu, i):
         load(cpu, st(cpu, i), u16(0))
     else:
-        load(cpu, u128(INDEFINITE), invalid_status(False))
+        status = invalid_status(False)
+        settle(cpu, status)
+        if not withheld(status, cpu.x87_control):
+            push(cpu, u128(INDEFINITE))
 
 
 @insn("FLD", "D9 /0 /R", ref="APM5 2 FLD", raw=True, unit="x87")
@@ -224,9 +228,7 @@ def fst_single() -> Any:
         wait_for_errors(cpu)
         at = effective(cpu, rec)
         image, status = single_of(cpu)
-        if withheld_store(status, cpu.x87_control):
-            touch_write(cpu, rec.seg, at, 4)
-        else:
+        if not withheld_store(status, cpu.x87_control):
             store_u32(cpu, rec.seg, at, image)
         stored(cpu, rec, at, status)
 
@@ -252,9 +254,7 @@ def fst_double() -> Any:
         wait_for_errors(cpu)
         at = effective(cpu, rec)
         image, status = double_of(cpu)
-        if withheld_store(status, cpu.x87_control):
-            touch_write(cpu, rec.seg, at, 8)
-        else:
+        if not withheld_store(status, cpu.x87_control):
             store_u64(cpu, rec.seg, at, image)
         stored(cpu, rec, at, status)
 
@@ -274,8 +274,8 @@ def double_of(cpu: Cpu) -> tuple[u64, u16]:
 def store_80(cpu: Cpu, rec: Record, value: u128, status: u16) -> None:
     """Store 80 bits and pop."""
     at = effective(cpu, rec)
-    touch_write(cpu, rec.seg, at, 10)
     if not withheld_store(status, cpu.x87_control):
+        touch_write(cpu, rec.seg, at, 10)
         store_u64(cpu, rec.seg, at, u64(value))
         store_u16(cpu, rec.seg, linear(cpu, at + 8), u16(value >> 64))
     stored(cpu, rec, at, status)
@@ -340,9 +340,7 @@ def fist_word() -> Any:
         wait_for_errors(cpu)
         at = effective(cpu, rec)
         value, status = integer_of(cpu, rec, 16)
-        if withheld_store(status, cpu.x87_control):
-            touch_write(cpu, rec.seg, at, 2)
-        else:
+        if not withheld_store(status, cpu.x87_control):
             store_u16(cpu, rec.seg, at, u16(value))
         stored(cpu, rec, at, status)
 
@@ -360,9 +358,7 @@ def fist_doubleword() -> Any:
         wait_for_errors(cpu)
         at = effective(cpu, rec)
         value, status = integer_of(cpu, rec, 32)
-        if withheld_store(status, cpu.x87_control):
-            touch_write(cpu, rec.seg, at, 4)
-        else:
+        if not withheld_store(status, cpu.x87_control):
             store_u32(cpu, rec.seg, at, u32(value))
         stored(cpu, rec, at, status)
 
@@ -379,9 +375,7 @@ def fist_quadword() -> Any:
         wait_for_errors(cpu)
         at = effective(cpu, rec)
         value, status = integer_of(cpu, rec, 64)
-        if withheld_store(status, cpu.x87_control):
-            touch_write(cpu, rec.seg, at, 8)
-        else:
+        if not withheld_store(status, cpu.x87_control):
             store_u64(cpu, rec.seg, at, value)
         stored(cpu, rec, at, status)
 
@@ -406,7 +400,6 @@ def store_register(cpu: Cpu, rec: Record) -> None:
 
 @insn("FST", "DD /2 /R", ref="APM5 2 FST", raw=True, unit="x87")
 @insn("FSTP", "DD /3 /R", ref="APM5 2 FSTP", raw=True, unit="x87")
-@insn("FSTP1", "D9 /3 /R", ref="APM3 A.1 x87 opcodes", raw=True, unit="x87")
 @insn("FSTP9", "DF /3 /R", ref="APM3 A.1 x87 opcodes", raw=True, unit="x87")
 def fst() -> Any:
     """Copy ST(0) to ST(i)."""
@@ -430,6 +423,23 @@ def fstp8() -> Any:
         pop_stored(cpu)
 
     return fstp8
+
+
+@insn("FSTP1", "D9 /3 /R", ref="APM3 A.1 x87 opcodes", raw=True, unit="x87")
+def fstp1() -> Any:
+    """FSTP ST(i) by another encoding, which only pops if ST(0) is empty."""
+
+    @typed(leaves=True, inline=True)
+    def fstp1(cpu: Cpu, rec: Record) -> None:
+        wait_for_errors(cpu)
+        if filled(cpu, 0):
+            store_register(cpu, rec)
+        else:
+            note(cpu, rec)
+            settle(cpu, u16(0))
+            pop(cpu)
+
+    return fstp1
 
 
 @typed(inline=False)
@@ -499,7 +509,7 @@ def move_conditionally(cpu: Cpu, rec: Record) -> None:
         value = st(cpu, 0)
         if condition(cpu, rec.opcode):
             value = st(cpu, i)
-    settle(cpu, status)
+    settle_flags(cpu, status)
     if not withheld(status, cpu.x87_control):
         put(cpu, 0, value)
 
@@ -531,6 +541,7 @@ def ffree() -> Any:
     def ffree(cpu: Cpu, rec: Record) -> None:
         wait_for_errors(cpu)
         note(cpu, rec)
+        settle(cpu, u16(0))
         release(cpu, u64(rec.opcode & 7))
 
     return ffree
@@ -538,14 +549,15 @@ def ffree() -> Any:
 
 @insn("FFREEP", "DF /0 /R", ref="APM3 A.1 x87 opcodes", raw=True, unit="x87")
 def ffreep() -> Any:
-    """ST(i) becomes empty, and TOP moves on."""
+    """ST(i) becomes empty; pop."""
 
     @typed(leaves=True, inline=True)
     def ffreep(cpu: Cpu, rec: Record) -> None:
         wait_for_errors(cpu)
         note(cpu, rec)
+        settle(cpu, u16(0))
         release(cpu, u64(rec.opcode & 7))
-        turn(cpu, 1)
+        pop(cpu)
 
     return ffreep
 
@@ -559,7 +571,7 @@ def turn_stack() -> Any:
     def turn_stack(cpu: Cpu, rec: Record) -> None:
         wait_for_errors(cpu)
         note(cpu, rec)
-        cpu.x87_status = cpu.x87_status & ~u16(C1)
+        settle(cpu, u16(0))
         turn(cpu, 1 if rec.opcode & 1 != 0 else 7)
 
     return turn_stack
