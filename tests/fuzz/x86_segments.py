@@ -10,7 +10,18 @@ import random
 import sys
 
 from tests.semantics.x86.board import GS, RSP
-from tests.semantics.x86.world import CODE, DATA, GDT, HANDLERS, IDT, STACK0, TSS, World, gate, system
+from tests.semantics.x86.world import (
+    CODE,
+    DATA,
+    GDT,
+    HANDLERS,
+    IDT,
+    STACK0,
+    TSS,
+    World,
+    gate,
+    system,
+)
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.pending import PENDING_INTR, PENDING_NMI, PENDING_SMI
 

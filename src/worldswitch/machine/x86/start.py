@@ -4,7 +4,6 @@ from worldswitch.machine.x86.loader import Registers
 from worldswitch.metal.x86.processor import Processor
 from worldswitch.metal.x86.state import RAX, RBX, RDX, RSI, RSP, TR
 
-
 REGISTERS = {RAX: "rax", RBX: "rbx", RDX: "rdx", RSI: "rsi", RSP: "rsp"}
 """General registers that boot protocols set, by number."""
 

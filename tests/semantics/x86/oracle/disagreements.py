@@ -93,6 +93,8 @@ def beyond_domain(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 
 FAULT = frozenset({"vector", "error", "cr2", "rip", "rflags"})
+
+
 def locked(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """A LOCK prefix where it is not allowed."""
     return ours["vector"] == 6 and 0xF0 in case.text[:5]

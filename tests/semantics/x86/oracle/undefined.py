@@ -14,7 +14,16 @@ ALL = CF | PF | AF | ZF | SF | OF
 RF = 1 << 16
 SIGNIFICAND = 2**64 - 1
 STACK_FAULT, PROTECTION, PAGE_FAULT = 12, 13, 14
-MMX_TOO = {"MOVDQ2Q", "MOVQ2DQ", "CVTPI2PS", "CVTPI2PD", "CVTPS2PI", "CVTTPS2PI", "CVTPD2PI", "CVTTPD2PI"}
+MMX_TOO = {
+    "MOVDQ2Q",
+    "MOVQ2DQ",
+    "CVTPI2PS",
+    "CVTPI2PD",
+    "CVTPS2PI",
+    "CVTTPS2PI",
+    "CVTPD2PI",
+    "CVTTPD2PI",
+}
 X87 = slice(PLACE["fcw"], PLACE["st7"] + 1)
 ALWAYS: dict[str, int] = {
     "AND": AF, "OR": AF, "XOR": AF, "TEST": AF, "ANDN": AF | PF,
