@@ -3,11 +3,11 @@
 import random
 
 import pytest
+
+from tests.semantics.x86.svm.world import CODE, VMCB, World, world
 from worldswitch.arch.x86.svm_controls import Intercept1
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.x86.host import HostShutdown
-
-from tests.semantics.x86.svm.world import CODE, VMCB, World, world
 
 ROUNDS = 150
 LIVE = (0x60, 0x0D0)

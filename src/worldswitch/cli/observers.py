@@ -14,6 +14,7 @@ from worldswitch.machine.observer import Observer
 TITLES = {
     "none": ("processors", "Exits from native code, all processors"),
     "sie": ("guest", "Exits from SIE, all virtual CPUs"),
+    "svm": ("guest", "#VMEXIT by reason, all virtual CPUs"),
 }
 
 
@@ -29,7 +30,7 @@ def observers(stat: bool, trace: Path | None, hypervisor: str) -> Generator[Obse
         if trace is not None:
             wanted.append(ExitTrace(stack.enter_context(_trace(trace))))
         if stat:
-            group, title = TITLES["none" if hypervisor == "none" else "sie"]
+            group, title = TITLES[hypervisor]
             tally = ExitTally(group)
             stack.callback(_print, tally, title)
             wanted.append(tally)

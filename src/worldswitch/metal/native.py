@@ -12,7 +12,8 @@ EVERYONES = ("worldswitch.engine.", "worldswitch.metal.softfloat")
 def shared_functions(package: str, roots: Iterable[Typed[Any, Any]]) -> list[Typed[Any, Any]]:
     """Never-inlined functions of a processor: each is compiled once.
 
-    Those in the modules of `package`, of the engine, and of what processors share, and those that `roots` hold in closures.
+    Those in the modules of `package`, of the engine, and of what processors share, and those that
+    `roots` hold in closures.
     """
     found: dict[int, Typed[Any, Any]] = {}
     for name in sorted(sys.modules):

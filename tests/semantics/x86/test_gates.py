@@ -1,5 +1,7 @@
 """Far transfers, call gates, interrupt gates and IRET. ref: APM2 4.11, 8.7, 8.9"""
 
+from functools import cache
+
 import pytest
 
 from tests.semantics.x86.board import CS, DS, ES, FS, GS, RSP, SS
@@ -37,14 +39,10 @@ ENGINES = ["native", "python"]
 Fault = tuple[int | None, int | None]
 
 
-def world(
-    mode: str, level: int, engine: str, made: dict[tuple[str, int, str], World] = {}
-) -> World:  # noqa: B006
+@cache
+def world(mode: str, level: int, engine: str) -> World:
     """A world, made once; descriptors that tests put into it are theirs."""
-    key = (mode, level, engine)
-    if key not in made:
-        made[key] = World(mode, level, engine)
-    return made[key]
+    return World(mode, level, engine)
 
 
 @pytest.fixture(params=ENGINES)

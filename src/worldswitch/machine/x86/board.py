@@ -101,6 +101,7 @@ class PcBoard(Board):
     @abstractmethod
     def deliver(
         self,
+        *,
         destination: int,
         logical: bool,
         mode: DeliveryMode,
@@ -127,11 +128,13 @@ class PcBoard(Board):
 
     def type_in(self, data: bytes) -> None:
         self.devices.uart.receive(data)
+        self.devices.touched()
 
     # Accesses that are not memory's.
 
     def access(self, kind: int, address: int, size: int, value: int) -> int:
         """A device access in the terms of metal.x86.bus; the value read."""
+        self.devices.touched()
         if kind == BUS_IN:
             return self.devices.ports.read(address, size)
         if kind == BUS_OUT:

@@ -89,6 +89,9 @@ class Devices:
         )  # fmt: skip
         self.pci.add(0, host_bridge())
         self._deliver = deliver
+        self._clock = clock
+        self._next: int | None = None
+        self._known = False
         self._ram = memory
         self.firmware()
         self.timed: list[Timed] = [self.pit, self.cmos, self.uart, self.acpi]
@@ -114,12 +117,23 @@ class Devices:
         self.cmos.set_memory(low.size, sum(part.size for part in high))
         self.pci.assign(interrupt_pin)
 
+    def touched(self) -> None:
+        """A device was accessed: what it does next may have changed."""
+        self._known = False
+
     def next_event(self) -> int | None:
         """Guest time in nanoseconds of the first thing that a device does by itself."""
-        times = [when for device in self.timed if (when := device.next_event()) is not None]
-        return min(times, default=None)
+        if not self._known:
+            times = [when for device in self.timed if (when := device.next_event()) is not None]
+            self._next = min(times, default=None)
+            self._known = True
+        return self._next
 
     def run_events(self) -> None:
         """Let the devices do what is due."""
+        due = self.next_event()
+        if due is None or due > self._clock.now:
+            return
         for device in self.timed:
             device.run_events()
+        self.touched()

@@ -65,6 +65,7 @@ class PcMachine(PcBoard):
 
     def deliver(
         self,
+        *,
         destination: int,
         logical: bool,
         mode: DeliveryMode,

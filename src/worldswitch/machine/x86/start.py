@@ -4,6 +4,9 @@ from worldswitch.machine.x86.loader import Registers
 from worldswitch.metal.x86.processor import Processor
 from worldswitch.metal.x86.state import RAX, RBX, RDX, RSI, RSP, TR
 
+REGISTERS = {RAX: "rax", RBX: "rbx", RDX: "rdx", RSI: "rsi", RSP: "rsp"}
+"""General registers that boot protocols set, by number."""
+
 
 def start_at(processor: Processor, registers: Registers) -> None:
     """Load the registers; all others stay as they are after RESET."""
@@ -16,11 +19,8 @@ def start_at(processor: Processor, registers: Registers) -> None:
         raw.seg_base[number] = segment.base
         raw.seg_limit[number] = segment.limit
         raw.seg_attr[number] = segment.attributes
-    for number, value in (
-        (RAX, registers.rax), (RBX, registers.rbx), (RDX, registers.rdx), (RSI, registers.rsi),
-        (RSP, registers.rsp),
-    ):  # fmt: skip
-        raw.gr[number] = value
+    for number, name in REGISTERS.items():
+        raw.gr[number] = getattr(registers, name)
     raw.rip = registers.rip
     raw.cpl = 0
     raw.running = 1

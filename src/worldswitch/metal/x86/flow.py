@@ -8,7 +8,8 @@ from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.engine import Leave, address_of, i64, likely, typed, u32, u64
 from worldswitch.metal.blocks import HEADER_SIZE, Block
 from worldswitch.metal.x86.codecache import RECORD_SIZE
-from worldswitch.metal.x86.decode import RECORD_CONTROL, cached, find_block
+from worldswitch.metal.x86.decode import cached, find_block
+from worldswitch.metal.x86.decode_bits import RECORD_CONTROL
 from worldswitch.metal.x86.exceptions import deliver_exception
 from worldswitch.metal.x86.interrupts import take_events
 from worldswitch.metal.x86.leave import (

@@ -6,7 +6,8 @@ are checked here, and with alignment checking the alignment. ref: APM2 4.5, 4.12
 
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.engine import typed, u64
-from worldswitch.metal.x86.decode import PREFIX_ADDRESS, address_mask
+from worldswitch.metal.x86.decode_bits import PREFIX_ADDRESS
+from worldswitch.metal.x86.decode_text import address_mask
 from worldswitch.metal.x86.leave import fault_with
 from worldswitch.metal.x86.mode import MODE_ALIGN, MODE_CODE32, MODE_LONG
 from worldswitch.metal.x86.segment_checks import check_segment

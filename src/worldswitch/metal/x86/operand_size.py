@@ -1,7 +1,7 @@
 """The operand size of instructions that have one handler for all sizes. ref: APM3 1.2.2"""
 
 from worldswitch.engine import typed, u64
-from worldswitch.metal.x86.decode import PREFIX_OPERAND, PREFIX_REX_W
+from worldswitch.metal.x86.decode_bits import PREFIX_OPERAND, PREFIX_REX_W
 from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
 from worldswitch.metal.x86.state import Cpu, Record
 

@@ -5,7 +5,7 @@ half-way, and uses FLAT. ref: APM2 11.4.4, 11.5.2
 """
 
 from worldswitch.engine import typed, u8, u16, u32, u64
-from worldswitch.metal.x86.decode import address_mask
+from worldswitch.metal.x86.decode_text import address_mask
 from worldswitch.metal.x86.leave import general_protection
 from worldswitch.metal.x86.memory import (
     linear,

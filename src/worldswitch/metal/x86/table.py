@@ -9,7 +9,8 @@ from worldswitch.engine import Typed, u64
 from worldswitch.engine.build import Image, Progress, Unit, build
 from worldswitch.engine.flows import Flow, Hooks
 from worldswitch.metal.native import shared_functions
-from worldswitch.metal.x86 import decode, flow
+from worldswitch.metal.x86 import decode_bits as decode
+from worldswitch.metal.x86 import flow
 from worldswitch.metal.x86.apic import message
 from worldswitch.metal.x86.begin import begin
 from worldswitch.metal.x86.codecache import InsnInfo, code_written, flush_code

@@ -11,7 +11,7 @@ from typing import Any
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0
 from worldswitch.engine import Typed, likely, typed, u16, u32, u64, u128
-from worldswitch.metal.x86.decode import RECORD_MEMORY
+from worldswitch.metal.x86.decode_bits import RECORD_MEMORY
 from worldswitch.metal.x86.leave import fault
 from worldswitch.metal.x86.memory import LOAD, STORE
 from worldswitch.metal.x86.operands import effective

@@ -5,14 +5,16 @@ ref: APM1 6.2 x87 Floating-Point Registers
 """
 
 from worldswitch.engine import typed, u8, u16, u64, u128
+from worldswitch.metal.x86.fp.exceptions import DE
 from worldswitch.metal.x86.fp.x87 import invalid_status, status_after, withheld
-from worldswitch.metal.x86.fp.x87_core import INDEFINITE
+from worldswitch.metal.x86.fp.x87_core import C1, C2, DEFINED, INDEFINITE
 from worldswitch.metal.x86.mode import MODE_LONG
 from worldswitch.metal.x86.state import CS, FS, Cpu, Record
 
 TOP = 0x3800
 TOP_SHIFT = 11
 OPCODE = 0x7FF
+STACK_FAULT = 0x40
 SEGMENT_SHIFT = 12
 """Where the segment of the memory operand is in `Record.opcode`."""
 
@@ -79,15 +81,34 @@ def settle(cpu: Cpu, status: u16) -> None:
 
 
 @typed(inline=False)
+def settle_flags(cpu: Cpu, status: u16) -> None:
+    """The same for instructions that keep C1 unless the stack underflows."""
+    kept = cpu.x87_status & C1
+    settle(cpu, status)
+    if status & STACK_FAULT == 0:
+        cpu.x87_status = cpu.x87_status | kept
+
+
+@typed(inline=False)
+def settle_reduction(cpu: Cpu, status: u16) -> None:
+    """The same for instructions that tell by C2 whether an argument was reduced: always."""
+    cpu.x87_status = (cpu.x87_status & ~u16(C2)) | (status & C2)
+    settle(cpu, status & ~u16(DEFINED))
+
+
+@typed(inline=False)
 def load(cpu: Cpu, value: u128, status: u16) -> None:
-    """Push a value unless the stack overflows, or an exception keeps it from being written."""
+    """Push a value unless the stack overflows, or an invalid operation keeps it from being written.
+
+    A denormal operand does not: it has been normalized already.
+    """
     pushed = value
     raised = status
     if filled(cpu, 7):
         pushed = u128(INDEFINITE)
         raised = invalid_status(True)
     settle(cpu, raised)
-    if not withheld(raised, cpu.x87_control):
+    if not withheld(raised & ~u16(DE), cpu.x87_control):
         push(cpu, pushed)
 
 

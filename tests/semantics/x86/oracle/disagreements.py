@@ -55,7 +55,46 @@ def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return ours["vector"] < 0 and theirs["vector"] == 14
 
 
+C1, PE, UE, ES = 0x200, 0x20, 0x10, 0x8080
+SIGNIFICANDS = 1 << 63
+TRANSCENDENTAL = frozenset(
+    {"FSIN", "FCOS", "FSINCOS", "FPTAN", "FPATAN", "FYL2X", "FYL2XP1", "F2XM1"}
+)
+
+
+def magnitude(number: int) -> int:
+    """A number that grows by one from a magnitude of the x87 format to the next."""
+    return (number >> 64 & 0x7FFF) * SIGNIFICANDS + (number & (SIGNIFICANDS - 1))
+
+
+def rounds_otherwise(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Results are the same or neighbours; so the last rounding may have another direction."""
+    if (ours["fsw"] ^ theirs["fsw"]) & ~(C1 | PE | UE | ES):
+        return False
+    return all(
+        ours[name] >> 79 == theirs[name] >> 79
+        and abs(magnitude(ours[name]) - magnitude(theirs[name])) <= 1
+        for name in ("st0", "st1")
+    )
+
+
+def stores_nothing(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """We refuse the segment of a store that an unmasked exception prevents."""
+    return case.narrow and ours["vector"] == 13 and theirs["vector"] < 0 and theirs["fsw"] & ES != 0
+
+
+DOMAIN = magnitude(0x3FFD_95F6_1998_0C43_36F7)
+"""1 - sqrt(1/2)."""
+
+
+def beyond_domain(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """FYL2XP1 of a number that is not between -(1 - sqrt(1/2)) and sqrt(2) - 1."""
+    return magnitude(int.from_bytes(case.fx[32:42], "little")) >= DOMAIN
+
+
 FAULT = frozenset({"vector", "error", "cr2", "rip", "rflags"})
+
+
 def locked(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """A LOCK prefix where it is not allowed."""
     return ours["vector"] == 6 and 0xF0 in case.text[:5]
@@ -130,6 +169,38 @@ KNOWN = [
         frozenset({"MASKMOVDQU", "MASKMOVQ"}),
         masked_out,
         FAULT | STACK | {"fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "rounds the last unit of a transcendental function otherwise",
+        "APM1 6.4.6: accuracy of transcendental results",
+        TRANSCENDENTAL,
+        rounds_otherwise,
+        frozenset({"fsw", "st0", "st1"}),
+    ),
+    Known(
+        HOST,
+        "does not look at the segment of a store that an unmasked exception prevents",
+        "APM2 8.5.1 Priorities",
+        frozenset({"FST", "FSTP", "FIST", "FISTP", "FISTTP", "FBSTP"}),
+        stores_nothing,
+        FAULT | {"fsw"},
+    ),
+    Known(
+        HOST,
+        "has another result where none is defined",
+        "APM5 2 FYL2XP1",
+        frozenset({"FYL2XP1"}),
+        beyond_domain,
+        frozenset({"fsw", "st0"}),
+    ),
+    Known(
+        HOST,
+        "tells the address of another of the words that it writes",
+        "APM2 8.2.15: CR2 is the address that was not translated",
+        frozenset({"FNSTENV", "FNSAVE", "FXSAVE", "FSTP", "FBSTP"}),
+        store_faults,
+        frozenset({"cr2"}),
     ),
     Known(
         HOST,

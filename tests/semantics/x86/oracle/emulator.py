@@ -24,8 +24,8 @@ from tests.semantics.x86.oracle.layout import (
     SIZE,
     SS,
     TAKEN,
-    VECTOR,
     VARS,
+    VECTOR,
 )
 from tests.semantics.x86.oracle.worker import AGAIN, NARROW, Worker, serve_batches
 

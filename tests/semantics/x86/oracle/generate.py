@@ -331,10 +331,7 @@ class Generator:
 
     def _finish(self, draft: Draft, text: bytes) -> Case:
         flags = self.values.flags()
-        if draft.is_branch():
-            slot = b"\xf4" * draft.offset + text
-        else:
-            slot = text + way_out(self.narrow)
+        slot = b"\xf4" * draft.offset + text if draft.is_branch() else text + way_out(self.narrow)
         window = bytearray(self.values.memory(WINDOW))
         for address, data in draft.patches:
             at = address - draft.window

@@ -196,6 +196,7 @@ class Ours:
         control, status, tags, opcode, ip, dp, mxcsr, _ = FX_HEAD.unpack_from(fx)
         raw.x87_control, raw.x87_status, raw.x87_tags = control, status, tags
         raw.x87_opcode, raw.x87_ip, raw.x87_dp, raw.mxcsr = opcode, ip, dp, mxcsr
+        raw.x87_cs = raw.x87_ds = 0
         top = status >> 11 & 7
         for n in range(8):
             low, high = struct.unpack_from("<QH", fx, 32 + 16 * n)

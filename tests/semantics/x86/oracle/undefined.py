@@ -14,7 +14,16 @@ ALL = CF | PF | AF | ZF | SF | OF
 RF = 1 << 16
 SIGNIFICAND = 2**64 - 1
 STACK_FAULT, PROTECTION, PAGE_FAULT = 12, 13, 14
-MMX_TOO = {"MOVDQ2Q", "MOVQ2DQ", "CVTPI2PS", "CVTPI2PD", "CVTPS2PI", "CVTTPS2PI", "CVTPD2PI", "CVTTPD2PI"}
+MMX_TOO = {
+    "MOVDQ2Q",
+    "MOVQ2DQ",
+    "CVTPI2PS",
+    "CVTPI2PD",
+    "CVTPS2PI",
+    "CVTTPS2PI",
+    "CVTPD2PI",
+    "CVTTPD2PI",
+}
 X87 = slice(PLACE["fcw"], PLACE["st7"] + 1)
 ALWAYS: dict[str, int] = {
     "AND": AF, "OR": AF, "XOR": AF, "TEST": AF, "ANDN": AF | PF,
@@ -88,9 +97,9 @@ def overlook(case: Case, ours: Outcome, theirs: Outcome) -> None:
 
     It has no page tables, stores no flags, and leaves the exponents of MMX registers alone.
     """
-    if case.unit == "mmx" or case.mnemonic in MMX_TOO:
-        if mmx_registers(ours) == mmx_registers(theirs):
-            theirs.values[X87] = ours.values[X87]
+    of_mmx = case.unit == "mmx" or case.mnemonic in MMX_TOO
+    if of_mmx and mmx_registers(ours) == mmx_registers(theirs):
+        theirs.values[X87] = ours.values[X87]
     if ours["vector"] < 0 or theirs["vector"] < 0:
         return
     theirs["rflags"] |= RF & ours["rflags"]

@@ -129,7 +129,7 @@ class Values:
         return value
 
     def floating(self) -> bytes:
-        """An FXSAVE image up to XMM15, without a pending x87 exception."""
+        """An FXSAVE image up to XMM15; rarely an x87 exception is pending."""
         rng = self.rng
         control = 0x37F
         if rng.random() < 0.5:
@@ -140,6 +140,8 @@ class Values:
         status = top << 11 | rng.getrandbits(16) & 0x4700
         if rng.random() < 0.2:
             status |= rng.getrandbits(6) & control
+        if control & 0x3F != 0x3F and rng.random() < 0.15:
+            status |= ~control & 0x3F | 0x8080
         tags = rng.choice((0xFF, 0xFF, 0xFF, 0, rng.getrandbits(8)))
         head = FX_HEAD.pack(control, status, tags, 0, 0, 0, self.mxcsr(), 0)
         registers = b"".join(self.extended().ljust(16, b"\0") for _ in range(8))

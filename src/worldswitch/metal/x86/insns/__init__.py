@@ -42,7 +42,10 @@ from worldswitch.metal.x86.insns import (
     x87_arithmetic,
     x87_control,
     x87_environment,
-    x87_moves,
+    x87_functions,
+    x87_loads,
+    x87_stack,
+    x87_stores,
 )
 
 __all__ = [
@@ -87,5 +90,8 @@ __all__ = [
     "x87_arithmetic",
     "x87_control",
     "x87_environment",
-    "x87_moves",
+    "x87_functions",
+    "x87_loads",
+    "x87_stack",
+    "x87_stores",
 ]

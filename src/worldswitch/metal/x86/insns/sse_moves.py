@@ -3,7 +3,7 @@
 from typing import Any
 
 from worldswitch.engine import typed, u8, u32, u64, u128
-from worldswitch.metal.x86.decode import PREFIX_ADDRESS
+from worldswitch.metal.x86.decode_bits import PREFIX_ADDRESS
 from worldswitch.metal.x86.flags import Width
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.memory import STORE, linear, store_u8

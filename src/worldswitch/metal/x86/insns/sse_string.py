@@ -8,7 +8,7 @@ from typing import Any
 
 from worldswitch.arch.x86.registers import Rflags
 from worldswitch.engine import clz, ctz, i32, i64, typed, u8, u16, u32, u64, u128
-from worldswitch.metal.x86.decode import PREFIX_REX_W
+from worldswitch.metal.x86.decode_bits import PREFIX_REX_W
 from worldswitch.metal.x86.flags import set_status
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.lanes import L8, L16, repeated, signs_of_bytes

@@ -5,7 +5,7 @@ from typing import Any
 from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Cr4
 from worldswitch.engine import typed, u8, u16, u32, u64
-from worldswitch.metal.x86.decode import PREFIX_REX_W
+from worldswitch.metal.x86.decode_bits import PREFIX_REX_W
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.insns.x87_control import (
     CONTROL_ONES,

@@ -11,7 +11,7 @@ from worldswitch.arch.x86.registers import Rflags
 from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.engine import address_of, copy_bytes, fill_bytes, i64, typed, u8, u64
 from worldswitch.metal.x86.codecache import RECORD_SIZE
-from worldswitch.metal.x86.decode import PREFIX_REP, PREFIX_REPNE
+from worldswitch.metal.x86.decode_bits import PREFIX_REP, PREFIX_REPNE
 from worldswitch.metal.x86.flags import B, Width, flags_sub, zf
 from worldswitch.metal.x86.flow import resume
 from worldswitch.metal.x86.insn import insn

@@ -7,7 +7,7 @@ and for real and virtual-8086 mode. ref: APM2 11.4.3 x87 Environment
 from typing import Any
 
 from worldswitch.engine import typed, u8, u16, u32, u64
-from worldswitch.metal.x86.decode import PREFIX_OPERAND, PREFIX_REX_W
+from worldswitch.metal.x86.decode_bits import PREFIX_OPERAND, PREFIX_REX_W
 from worldswitch.metal.x86.fp.x87 import f80_examine
 from worldswitch.metal.x86.fp.x87_core import C2, C3, CONDITIONS
 from worldswitch.metal.x86.insn import insn

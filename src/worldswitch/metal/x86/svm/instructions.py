@@ -9,7 +9,7 @@ from worldswitch.arch.x86.svm_controls import NestedControl, VirtExt
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.arch.x86.vmcb import VmcbControl
 from worldswitch.engine import typed, u64
-from worldswitch.metal.x86.decode import PREFIX_ADDRESS
+from worldswitch.metal.x86.decode_bits import PREFIX_ADDRESS
 from worldswitch.metal.x86.leave import general_protection, undefined
 from worldswitch.metal.x86.mode import (
     MODE_CODE32,
