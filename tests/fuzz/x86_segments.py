@@ -32,6 +32,13 @@ IMAGES = (0x00AF_9B00_0000_FFFF, 0x00CF_9B00_0000_FFFF, 0x00CF_9300_0000_FFFF, 0
           0x9300_0000_FFFF)  # fmt: skip
 
 
+PLAIN = (
+    "cf 48cf 66cf cb 48cb ca0800 cc f1 ce 9d 9c fa fb 06 07 17 1f 0fa1 0f05 0f07 0f34 0faa "
+    "0f01f8 f4 60 ec"
+)
+"""Instructions without operands."""
+
+
 class Maker:
     """Makes a world of one seed."""
 
@@ -97,26 +104,46 @@ class Maker:
         data = (DATA + r.randrange(0x400)).to_bytes(4, "little")
         far = self.target().to_bytes(4, "little") + self.selector().to_bytes(2, "little")
         plain = (
-            b"\x66\xb8" + self.selector().to_bytes(2, "little") + b"\x8e" + bytes([0xC0 | r.choice((0, 2, 3, 4, 5)) << 3]),
+            b"\x66\xb8"
+            + self.selector().to_bytes(2, "little")
+            + b"\x8e"
+            + bytes([0xC0 | r.choice((0, 2, 3, 4, 5)) << 3]),
             b"\x8e" + bytes([0x04 | r.randrange(6) << 3, 0x25]) + data,
             bytes([0xCD, r.choice((0x80, 3, 13, r.randrange(256)))]),
-            b"\xcf", b"\x48\xcf", b"\x66\xcf", b"\xcb", b"\x48\xcb", b"\xca\x08\x00", b"\xcc", b"\xf1",
-            b"\xce", b"\x9d", b"\x9c", b"\xfa", b"\xfb", b"\x06", b"\x07", b"\x17", b"\x1f", b"\x0f\xa1",
-            b"\x0f\x05", b"\x0f\x07", b"\x0f\x34", b"\x0f\xaa", b"\x0f\x01\xf8", b"\xf4", b"\x60", b"\xec",
-            b"\xea" + far, b"\x9a" + far,
+            *map(bytes.fromhex, PLAIN.split()),
+            b"\xea" + far,
+            b"\x9a" + far,
             b"\xff" + bytes([r.choice((0x2C, 0x1C)), 0x25]) + data,
             b"\x0f\x01" + bytes([0x04 | r.randrange(4) << 3, 0x25]) + data,
-            b"\x66\xb8" + self.selector().to_bytes(2, "little") + b"\x0f\x00" + bytes([0xC0 | r.randrange(6) << 3]),
+            b"\x66\xb8"
+            + self.selector().to_bytes(2, "little")
+            + b"\x0f\x00"
+            + bytes([0xC0 | r.randrange(6) << 3]),
             b"\x0f" + bytes([r.choice((2, 3)), 0xC8]),
-            bytes([r.choice((0x0F, 0xC4, 0xC5))]) + bytes([r.choice((0xB2, 0xB4, 0xB5, 0x04)), 0x25]) + data,
-            b"\x0f\x20" + bytes([0xC0 | r.choice((0, 3, 4)) << 3]) + b"\x0f\xba" + bytes([0xF8, r.randrange(32)])
-            + b"\x0f\x22" + bytes([0xC0 | r.choice((0, 0, 4)) << 3]),
-            b"\xb9\x80\x00\x00\xc0\x0f\x32\x0f\xba" + bytes([0xF8, r.choice((0, 8, 11))]) + b"\x0f\x30",
-            b"\xb8" + r.getrandbits(32).to_bytes(4, "little") + b"\x0f\x23" + bytes([0xC0 | r.choice((0, 1, 6, 7)) << 3]),
-            b"\x68" + r.choice((2, 0x102, 0x202, 0x4002, 0x2_0202, 0x4_0002, r.getrandbits(32))).to_bytes(4, "little") + b"\x9d",
+            bytes([r.choice((0x0F, 0xC4, 0xC5))])
+            + bytes([r.choice((0xB2, 0xB4, 0xB5, 0x04)), 0x25])
+            + data,
+            b"\x0f\x20"
+            + bytes([0xC0 | r.choice((0, 3, 4)) << 3])
+            + b"\x0f\xba"
+            + bytes([0xF8, r.randrange(32)])
+            + b"\x0f\x22"
+            + bytes([0xC0 | r.choice((0, 0, 4)) << 3]),
+            b"\xb9\x80\x00\x00\xc0\x0f\x32\x0f\xba"
+            + bytes([0xF8, r.choice((0, 8, 11))])
+            + b"\x0f\x30",
+            b"\xb8"
+            + r.getrandbits(32).to_bytes(4, "little")
+            + b"\x0f\x23"
+            + bytes([0xC0 | r.choice((0, 1, 6, 7)) << 3]),
+            b"\x68"
+            + r.choice((2, 0x102, 0x202, 0x4002, 0x2_0202, 0x4_0002, r.getrandbits(32))).to_bytes(
+                4, "little"
+            )
+            + b"\x9d",
             b"\xbc" + (STACK0 - 8 * r.randrange(64)).to_bytes(4, "little"),
             r.randbytes(r.randrange(1, 6)),
-        )  # fmt: skip
+        )
         return r.choice((b"", b"", b"", b"\x66", b"\x67", b"\xf0", b"\x48")) + r.choice(plain)
 
 

@@ -1,4 +1,4 @@
-"""Unmodified Debian kernels on the modelled x86 processor, through the command as a user calls it."""
+"""Unmodified Debian kernels for amd64 on the modelled processors, through the command."""
 
 import hashlib
 import subprocess

@@ -152,14 +152,35 @@ class X86Vcpu(EventTaker):
 
     def complete(self) -> RunEnd | None:
         """Finish the instruction that waited for the machine."""
+        return self.apply(self._completed())
+
+    def _completed(self) -> Outcome:
         completion, answer = self.completion, self._answer
         self.completion = self._answer = None
         assert completion is not None
         try:
-            outcome = completion(answer)
+            return completion(answer)
         except GuestException as exception:
-            outcome = Inject(exception.event)
-        return self.apply(outcome)
+            return Inject(exception.event)
+
+    def apply(self, outcome: Outcome) -> RunEnd | None:
+        serve = self.vm.serve
+        if serve is not None:
+            while type(outcome) is ToMachine and serve(self, outcome.request):
+                if self.completion is None:
+                    return None
+                outcome = self._completed()
+        return super().apply(outcome)
+
+    def give_way(self) -> None:
+        """Have the run end before the guest is entered again, as at the end of a slice."""
+        self.slice_over = self.attention = True
+
+    def end_slice_at(self, icount: int) -> None:
+        """Have the slice end when the processor has executed so many instructions, or sooner."""
+        if icount < self._slice_end:
+            self._slice_end = icount
+            self.timer_moved = self.attention = True
 
     # States.
 
