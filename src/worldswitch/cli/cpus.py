@@ -79,7 +79,9 @@ def print_models() -> None:
         without = feature_names(x86_model.features - have) or "-"
         table.add_row(name, x86_model.description, str(len(have)), without)
     console.print(table)
-    console.print("Features by their names in /proc/cpuinfo; --facilities lists them all. A guest is")
+    console.print(
+        "Features by their names in /proc/cpuinfo; --facilities lists them all. A guest is"
+    )
     console.print("told of the modelled facilities and features only. The models taken if --cpu is")
     console.print(f"not given are {DEFAULT_MODELS['s390x']} and {DEFAULT_MODELS['x86']}.")
 

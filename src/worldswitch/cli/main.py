@@ -160,7 +160,8 @@ def _report(machine: "Board", result: "Result") -> None:
 @interruptible
 def cpus(
     facilities: Annotated[
-        bool, typer.Option("--facilities", help="Name each facility and CPU feature, modelled or not.")
+        bool,
+        typer.Option("--facilities", help="Name each facility and CPU feature, modelled or not."),
     ] = False,
 ) -> None:
     """List the CPU models of both architectures, and what is modelled of them."""

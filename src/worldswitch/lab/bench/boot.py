@@ -28,18 +28,18 @@ STATUS_USAGE = 2
 NO_IMAGES = "the guest images are missing; `make guests` (tools/fetch_guests.py) fetches them"
 
 
-def images() -> tuple[Path, Path] | None:
+def images(architecture: str = "s390x") -> tuple[Path, Path] | None:
     """Kernel and initial RAM disk in the cache of `make guests`; None if they are not there."""
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     root = os.environ.get("WORLDSWITCH_GUESTS") or str(Path(cache) / "worldswitch" / "guests")
-    kernel, initrd = Path(root) / "s390x" / KERNEL, Path(root) / "s390x" / INITRD
+    kernel, initrd = Path(root) / architecture / KERNEL, Path(root) / architecture / INITRD
     return (kernel, initrd) if kernel.is_file() and initrd.is_file() else None
 
 
-def ours(found: tuple[Path, Path], hypervisor: str = "none") -> list[str]:
+def ours(found: tuple[Path, Path], hypervisor: str = "none", line: str = APPEND) -> list[str]:
     """Our command for the boot."""
     kernel, initrd = found
-    options = ("--append", APPEND, "-m", f"{MEMORY}M", "--hypervisor", hypervisor)
+    options = ("--append", line, "-m", f"{MEMORY}M", "--hypervisor", hypervisor)
     return [*COMMAND, "run", str(kernel), "--initrd", str(initrd), *options]
 
 
@@ -66,7 +66,8 @@ def _checked(ended: Ended) -> Ended:
     return ended
 
 
-def _cpu(command: list[str]) -> Callable[[], float]:
+def cpu_seconds(command: list[str]) -> Callable[[], float]:
+    """What a boot by a command costs."""
     return lambda: _checked(run(command)).cpu
 
 
@@ -94,15 +95,15 @@ def rows(quick: bool) -> list[Row]:
     if found is None:
         row.missing[OURS] = NO_IMAGES
         return [row]
-    row.sides[OURS] = _cpu(ours(found))
+    row.sides[OURS] = cpu_seconds(ours(found))
     if has_sie():
-        row.sides[OURS_SIE] = _cpu(ours(found, "sie"))
+        row.sides[OURS_SIE] = cpu_seconds(ours(found, "sie"))
     else:
         row.missing[OURS_SIE] = "this version has no --hypervisor sie"
     if why := qemu_missing():
         row.missing[TCG] = why
     else:
-        row.sides[TCG] = _cpu(theirs(found))
+        row.sides[TCG] = cpu_seconds(theirs(found))
     return [row]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from worldswitch.lab.bench.measure import MeasureError
 
 QEMU = "qemu-system-s390x"
+QEMU_X86 = "qemu-system-x86_64"
 OURS = (sys.executable, "-m", "worldswitch")
 TIMEOUT = 300.0
 
@@ -28,9 +29,9 @@ class Ended:
     wall: float
 
 
-def qemu_missing() -> str | None:
+def qemu_missing(program: str = QEMU) -> str | None:
     """Why QEMU cannot be measured, or None."""
-    return None if shutil.which(QEMU) else f"{QEMU} is not installed"
+    return None if shutil.which(program) else f"{program} is not installed"
 
 
 def run(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Ended:
@@ -68,6 +69,12 @@ def checked(command: Sequence[str], environment: Mapping[str, str] | None = None
 def qemu(kernel: Path, *options: str) -> list[str]:
     """The QEMU command for a kernel or ELF program under TCG, without devices."""
     fixed = (QEMU, "-accel", "tcg", "-nographic", "-no-reboot", "-kernel", str(kernel))
+    return [*fixed, *options]
+
+
+def qemu_x86(kernel: Path, *options: str) -> list[str]:
+    """The QEMU command for an x86 kernel or PVH program under TCG, with SVM."""
+    fixed = (QEMU_X86, "-accel", "tcg", "-cpu", "max", "-no-reboot", "-kernel", str(kernel))
     return [*fixed, *options]
 
 

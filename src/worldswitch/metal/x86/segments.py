@@ -234,7 +234,7 @@ def load_stack_segment(cpu: Cpu, selector: u64) -> None:
     """Load SS in protected mode at the present privilege level."""
     level = u64(cpu.cpl)
     if selector & 0xFFFC == 0:
-        if cpu.mode & MODE_LONG == 0 or level == 3 or selector & 3 != level:
+        if cpu.mode & MODE_LONG == 0 or level == 3:
             fault_with(cpu, Vector.GP, 0)
         put_null_stack(cpu, selector, level)
         return

@@ -1,0 +1,1 @@
+"""The benchmark of the x86-64 machine."""

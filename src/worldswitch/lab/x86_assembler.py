@@ -1,0 +1,76 @@
+"""Guest programs assembled by the LLVM of llvmlite, which knows the host's own code for certain.
+
+program = assemble('''
+    .code16
+    start: ljmp $0x8, $wide
+    .code32
+    wide: hlt
+''', origin=0x8000)
+program.text, program.symbols["wide"]
+"""
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import llvmlite.binding as llvm
+from elftools.elf.elffile import ELFFile
+
+TRIPLE = "x86_64-unknown-linux-gnu"
+SIZES = {"R_X86_64_8": 1, "R_X86_64_16": 2, "R_X86_64_32": 4, "R_X86_64_32S": 4, "R_X86_64_64": 8}
+RELATIVE = {"R_X86_64_PC8": 1, "R_X86_64_PC16": 2, "R_X86_64_PC32": 4, "R_X86_64_PLT32": 4}
+
+
+@dataclass(frozen=True)
+class Program:
+    """Machine code for one address, and where its labels are."""
+
+    origin: int
+    text: bytes
+    symbols: dict[str, int]
+
+
+@lru_cache
+def _machine() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    return llvm.Target.from_triple(TRIPLE).create_target_machine(reloc="static")
+
+
+@lru_cache(maxsize=256)
+def assemble(source: str, origin: int = 0) -> Program:
+    """Assemble AT&T text; it starts in 64-bit mode. Absolute addresses count from `origin`.
+
+    For text that is wrong, LLVM prints a message and ends the process.
+    """
+    escaped = "".join(
+        chr(c) if 32 <= c < 127 and chr(c) not in '"\\' else f"\\{c:02X}"
+        for c in source.encode()
+    )  # fmt: skip
+    module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\nmodule asm "{escaped}"\n')
+    elf = ELFFile(io.BytesIO(_machine().emit_object(module)))
+    section = elf.get_section_by_name(".text")
+    text = bytearray(section.data())
+    table = elf.get_section_by_name(".symtab")
+    symbols = {s.name: origin + s["st_value"] for s in table.iter_symbols() if s.name}
+    fixups = elf.get_section_by_name(".rela.text")
+    kinds = {v: k for k, v in _relocation_types().items()}
+    for fixup in fixups.iter_relocations() if fixups else ():
+        symbol = table.get_symbol(fixup["r_info_sym"])
+        kind, at = kinds[fixup["r_info_type"]], fixup["r_offset"]
+        value = origin + symbol["st_value"] + fixup["r_addend"]
+        if symbol["st_shndx"] == "SHN_UNDEF":
+            raise ValueError(f"{symbol.name} is not defined")
+        if kind in RELATIVE:
+            value -= origin + at
+        size = RELATIVE.get(kind) or SIZES[kind]
+        text[at : at + size] = (value % (1 << 8 * size)).to_bytes(size, "little")
+    return Program(origin, bytes(text), symbols)
+
+
+def _relocation_types() -> dict[str, int]:
+    from elftools.elf.enums import ENUM_RELOC_TYPE_x64
+
+    return {k: v for k, v in ENUM_RELOC_TYPE_x64.items() if isinstance(v, int)}
