@@ -47,4 +47,3 @@ def elf_image(made: Program) -> bytes:
     segments = struct.pack("<IIQQQQQQ", 1, 7, begin, where, where, size, size, 4)
     segments += struct.pack("<IIQQQQQQ", 4, 4, headers, 0, 0, len(note), len(note), 4)
     return file_header + segments + note + made.text
-
