@@ -10,6 +10,7 @@ entry is built anew.
 """
 
 import ctypes
+import gc
 import hashlib
 import os
 import shutil
@@ -206,7 +207,7 @@ def _compile(
     workers = min(os.cpu_count() or 1, len(order))
     context = multiprocessing.get_context("fork")
     others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=gc.freeze) as pool:
         futures = {pool.submit(_compile_by_index, i): i for i in order}
         try:
             for future in as_completed(futures):

@@ -2,8 +2,11 @@
 
 import ast
 import builtins
+import functools
 import inspect
 import textwrap
+import types
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from worldswitch.engine import intrinsics, tree
@@ -71,21 +74,37 @@ def return_kinds(function: Typed[Any, Any]) -> list[Any]:
     return [returns]
 
 
+@dataclass(frozen=True)
+class Source:
+    """The text of a function, which all functions that one template gives share."""
+
+    filename: str
+    first_line: int
+    indent: int
+    lines: list[str]
+    node: ast.FunctionDef
+
+
+@functools.cache
+def source_of(code: types.CodeType) -> Source:
+    """Read and parse a function's text."""
+    lines, first_line = inspect.getsourcelines(code)
+    text = textwrap.dedent("".join(lines)).splitlines()
+    node = ast.parse("\n".join(text)).body[0]
+    assert isinstance(node, ast.FunctionDef)
+    indent = len(lines[0]) - len(lines[0].lstrip())
+    return Source(inspect.getsourcefile(code) or "?", first_line, indent, text, node)
+
+
 class ExpressionChecker:
     """What a function's statements share: its source, its scopes, and its expressions."""
 
     def __init__(self, function: Typed[Any, Any]) -> None:
         self.function = function
-        fn = function.fn
-        lines, self.first_line = inspect.getsourcelines(fn)
-        self.filename = inspect.getsourcefile(fn) or "?"
-        source = "".join(lines)
-        self.indent = len(lines[0]) - len(lines[0].lstrip())
-        self.lines = textwrap.dedent(source).splitlines()
-        node = ast.parse("\n".join(self.lines)).body[0]
-        assert isinstance(node, ast.FunctionDef)
-        self.node = node
-        self.closure = inspect.getclosurevars(fn)
+        source = source_of(function.fn.__code__)
+        self.first_line, self.filename = source.first_line, source.filename
+        self.indent, self.lines, self.node = source.indent, source.lines, source.node
+        self.closure = inspect.getclosurevars(function.fn)
         self.locals: dict[str, Any] = {}
         self.unrolled: dict[str, int] = {}
         self.assigned: set[str] = set()

@@ -69,6 +69,7 @@ class Typed(Generic[P, R]):
         self.__name__ = self.name
         self.__wrapped__ = fn
         self._kinds: tuple[Any, ...] | None = None
+        self._parameters: dict[str, Any] | None = None
         place = f"{fn.__module__}:{self.name}"
         _created[place] = serial = _created.get(place, -1) + 1
         self.symbol = f"{place}#{serial}" if serial else place
@@ -76,8 +77,12 @@ class Typed(Generic[P, R]):
     @property
     def parameters(self) -> dict[str, Any]:
         """Parameter names and their types, in order."""
-        notes = inspect.get_annotations(self.fn)
-        return {p: notes.get(p) for p in inspect.signature(self.fn).parameters}
+        if self._parameters is None:
+            notes = inspect.get_annotations(self.fn)
+            code = self.fn.__code__  # type: ignore[attr-defined]
+            names = code.co_varnames[: code.co_argcount]
+            self._parameters = {name: notes.get(name) for name in names}
+        return self._parameters
 
     @property
     def returns(self) -> Any:

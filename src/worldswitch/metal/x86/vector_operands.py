@@ -3,9 +3,11 @@
 A V, W or U of 32 or 64 bits is the register's low part: reading takes it, writing leaves the rest
 of the register as it is. An instruction that clears the rest gives 128 bits. Bits above 127 of the
 YMM registers never change. W and Q stand for register and memory in one handler, which asks the
-record (RECORD_MEMORY), unless the rules say `split`. ref: APM1 4.2; APM3 A.1
+record (RECORD_MEMORY), unless the rules say `split`; readers of N and Q also look for a pending
+x87 exception. ref: APM1 4.2; APM3 A.1
 """
 
+from functools import cache
 from typing import Any
 
 from worldswitch.arch.x86.exceptions import Vector
@@ -142,6 +144,7 @@ READ_U, WRITE_U = ({b: _register(b, "rm")[n] for b in KIND} for n in (0, 1))
 """By width: XMM registers, in ModRM.reg and in ModRM.rm."""
 
 
+@cache
 def _memory(bits: int, anywhere: bool) -> tuple[Any, Any]:
     """Reader and writer of a memory operand, as fast as they get."""
     kind = KIND[bits]
@@ -159,6 +162,7 @@ def _memory(bits: int, anywhere: bool) -> tuple[Any, Any]:
     return read, write
 
 
+@cache
 def _either(bits: int, anywhere: bool) -> Any:
     """Reader of an XMM register or memory, as the record says."""
     kind, register = KIND[bits], READ_U[bits]
@@ -179,23 +183,40 @@ READ_W_ANYWHERE = _either(128, True)
 """An XMM register or 16 bytes of memory at any address."""
 
 
-def _mmx(bits: int, member: str) -> Any:
-    """Reader of an MMX register, or of an MMX register or memory ("either")."""
-    kind, which = KIND[bits], member
-    memory: Any = {32: word_at, 64: half_at}[bits]
-
-    @typed(leaves=True, inline=True, name=f"read_mmx_{member}_{bits}")
-    def read(cpu: Cpu, rec: Record) -> kind:
-        if which is REG:
-            return kind(cpu.st[rec.reg & 7])
-        if which is EITHER and rec.flags & RECORD_MEMORY != 0:
-            return memory(cpu, rec)
-        return kind(cpu.st[rec.rm & 7])
-
-    return read
+@typed(leaves=True, inline=False)
+def mmx_operand(cpu: Cpu, rec: Record) -> u64:
+    """An MMX register or 64 bits of memory, after a look for a pending x87 exception."""
+    mmx_pending(cpu)
+    if rec.flags & RECORD_MEMORY != 0:
+        return load_half(cpu, rec.seg, effective(cpu, rec))
+    return cpu.st[rec.rm & 7]
 
 
-REG, RM, EITHER = "reg", "rm", "either"
+@typed(leaves=True, inline=False)
+def mmx_operand_d(cpu: Cpu, rec: Record) -> u32:
+    """The low half of an MMX register or 32 bits of memory, after the same look."""
+    mmx_pending(cpu)
+    if rec.flags & RECORD_MEMORY != 0:
+        return load_word(cpu, rec.seg, effective(cpu, rec))
+    return u32(cpu.st[rec.rm & 7])
+
+
+@typed(inline=True)
+def read_p(cpu: Cpu, rec: Record) -> u64:
+    """The MMX register in ModRM.reg."""
+    return cpu.st[rec.reg & 7]
+
+
+@typed(inline=True)
+def read_p_d(cpu: Cpu, rec: Record) -> u32:
+    """The low half of the MMX register in ModRM.reg."""
+    return u32(cpu.st[rec.reg & 7])
+
+
+MMX_OPERAND: dict[int, Any] = {32: mmx_operand_d, 64: mmx_operand}
+READ_P: dict[int, Any] = {32: read_p_d, 64: read_p}
+
+
 VECTOR_LETTERS = frozenset("VWUPQN")
 
 
@@ -209,11 +230,9 @@ def reader(letter: str, bits: int, mod: str | None, anywhere: bool) -> Typed[Any
     if letter == "U" or (letter == "W" and mod == "reg"):
         return READ_U[bits]
     if letter == "P":
-        return _mmx(bits, REG)
-    if letter == "N" or (letter == "Q" and mod == "reg"):
-        return _mmx(bits, RM)
-    if letter == "Q" and mod is None:
-        return _mmx(bits, EITHER)
+        return READ_P[bits]
+    if letter in "NQ":
+        return MMX_OPERAND[bits]
     if mod == "mem":
         return _memory(bits, anywhere)[0]
     return _either(bits, anywhere)
@@ -244,6 +263,7 @@ def write_q(cpu: Cpu, rec: Record, value: u64) -> None:
     put_mm(cpu, u64(rec.rm & 7), value)
 
 
+@cache
 def pending_first(read: Typed[Any, Any]) -> Typed[Any, Any]:
     """A reader that looks for a pending x87 exception before anything else."""
     kind = read.returns

@@ -176,8 +176,6 @@ _from_pair("CVTTPD2DQ", "66 0F E6 /r Vx,Wx", two_f64_to_i32_truncated)
 def _integers_to_singles(in_memory: bool) -> Any:
     @typed(leaves=True, inline=True, name=f"cvtpi2ps_{in_memory}")
     def cvtpi2ps(cpu: Cpu, b: u64) -> u64:
-        if not in_memory:
-            mmx_pending(cpu)
         result, flags = two_i32_to_f32(b, cpu.mxcsr)
         settled(cpu, flags)
         if not in_memory:
@@ -200,10 +198,9 @@ def cvtpi2ps_memory() -> Any:
 
 
 def _integers_to_doubles(in_memory: bool) -> Any:
-    @typed(leaves=True, inline=True, name=f"cvtpi2pd_{in_memory}")
+    @typed(inline=True, name=f"cvtpi2pd_{in_memory}")
     def cvtpi2pd(cpu: Cpu, b: u64) -> u128:
         if not in_memory:
-            mmx_pending(cpu)
             mmx_used(cpu)
         low, high, _flags = two_i32_to_f64(b, cpu.mxcsr)
         return wide(low, high)

@@ -210,9 +210,8 @@ def mmx_store(w: Width) -> Any:
 def movq2dq() -> Any:
     """Copy an MMX register into an XMM register."""
 
-    @typed(leaves=True, inline=True)
+    @typed(inline=True)
     def movq2dq(cpu: Cpu, a: u64) -> u128:
-        mmx_pending(cpu)
         mmx_used(cpu)
         return u128(a)
 
