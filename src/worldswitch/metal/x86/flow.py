@@ -26,6 +26,7 @@ from worldswitch.metal.x86.leave import (
     general_protection,
 )
 from worldswitch.metal.x86.mode import MODE_ALIGN, MODE_LONG, MODE_SINGLE, PAGE
+from worldswitch.metal.x86.paging import canonical
 from worldswitch.metal.x86.segment_checks import check_segment
 from worldswitch.metal.x86.single import single_begin, single_end
 from worldswitch.metal.x86.state import CS, JUMP_CACHE_SIZE, SCRATCH, Cpu, Record
@@ -283,7 +284,8 @@ def address(cpu: Cpu, rec: Record) -> None:
         check_segment(cpu, u64(rec.seg), offset, u64(rec.width), rec.flags != 0)
         linear = linear & 0xFFFF_FFFF
     if cpu.mode & MODE_ALIGN != 0 and rec.width != 0 and rec.width <= 8:
-        if linear & (u64(rec.width) - 1) != 0:
+        # An address that is not canonical is #GP or #SS, which the access itself presents.
+        if linear & (u64(rec.width) - 1) != 0 and canonical(cpu, linear):
             fault_with(cpu, Vector.AC, 0)
     cpu.gr[SCRATCH] = linear
 

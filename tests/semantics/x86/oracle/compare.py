@@ -4,13 +4,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.semantics.x86.oracle.disagreements import EMULATOR, HOST, known
+from tests.semantics.x86.oracle.disagreements import known
 from tests.semantics.x86.oracle.emulator import emulator
 from tests.semantics.x86.oracle.generate import Generator
 from tests.semantics.x86.oracle.host import host
 from tests.semantics.x86.oracle.layout import LIMIT, STATE, WINDOW, Answer, Batch, Case
 from tests.semantics.x86.oracle.ours import Ours
 from tests.semantics.x86.oracle.outcome import Outcome, mask
+from tests.semantics.x86.oracle.rules import EMULATOR, HOST
 from tests.semantics.x86.oracle.undefined import overlook, settle
 from tests.semantics.x86.oracle.worker import Worker, WorkerError
 from worldswitch.metal.x86.insn import Insn

@@ -14,11 +14,14 @@ from tests.semantics.x86.oracle.layout import (
     window_of,
 )
 from tests.semantics.x86.oracle.traits import (
+    AREA_512,
     BIT_STRING,
     BRANCHES,
     DESTINATION,
     DIVISION,
     FRAME,
+    LENGTHS,
+    LOADS_MXCSR,
     POPS_FLAGS,
     RETURNS,
     SOURCE,
@@ -365,6 +368,10 @@ class Generator:
             draft.set_gpr(RBX, draft.place(256))
         if name in DIVISION and draft.maybe(0.8):
             self._dividend(draft)
+        if name in LENGTHS:
+            for register in (RAX, RDX):
+                value = rng.choice((rng.randrange(-20, 21), rng.getrandbits(64) | 1))
+                draft.set_gpr(register, value & (0xFFFF_FFFF if self.narrow else ALL))
         if name in RETURNS:
             target = draft.target(3)
             data = target.to_bytes(4 if self.narrow else 8, "little")
@@ -416,10 +423,14 @@ class Generator:
             return
         if item.mnemonic in BIT_STRING and any(o.letter == "G" for o in encoding.operands):
             draft.set_gpr(reg, rng.randrange(-1500, 1500), (1 << (item.size or 32)) - 1)
-        wanted = draft.place(item.memory_bytes)
+        wanted = draft.place(512 if item.mnemonic in AREA_512 else item.memory_bytes)
         draft.memory(reg, wanted, asize)
         if draft.maybe(0.15 if rules.lock else 0.01):
             draft.prefixes.append(LOCK)
+        if item.mnemonic in LOADS_MXCSR and asize > 16 and draft.maybe(0.7):
+            where = wanted + LOADS_MXCSR[item.mnemonic]
+            if draft.window <= where < draft.window + WINDOW - 4:
+                draft.patches.append((where, self.values.mxcsr().to_bytes(4, "little")))
         if draft.is_branch() and item.mnemonic in TO_OPERAND:
             inside = draft.window <= wanted < draft.window + WINDOW
             if not inside or asize == 16:

@@ -48,6 +48,7 @@ DESCRIPTORS = {
 WITH_ERROR = frozenset(int(v) for v, info in EXCEPTIONS.items() if info.error_code)
 STATUS = 0x8D5
 PAGE_FAULT = 14
+ALIGNMENT_CHECK = 1 << 18
 CORE = struct.Struct("<QqQQ")
 """RIP, result, carries, flags: neighbours in the state."""
 GR = Cpu.fields["gr"].offset
@@ -119,6 +120,7 @@ class Ours:
         raw.seg_selector[7], raw.seg_base[7], raw.seg_limit[7] = TASK, TSS, 0x67
         raw.seg_attr[7] = 0x8B
         raw.seg_attr[6] = 0
+        raw.x87_cs = raw.x87_ds = 0
         raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8005_0033, PAGES, 0x4_0628, 0xD01
         raw.jump_generation += 1
         processor.call("update_mode")
@@ -151,6 +153,8 @@ class Ours:
         memory[GR : GR + 128] = head[:128]
         flags, rip = struct.unpack_from("<QQ", head, 128)
         CORE.pack_into(memory, CORE_AT, rip, *split(flags))
+        if flags & ALIGNMENT_CHECK:
+            self.processor.call("update_mode")
         case = batch.cases.get(number)
         unit = case.unit if case else ""
         fx = batch.states[at + FX : at + FX + FX_SIZE]

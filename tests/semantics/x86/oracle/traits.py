@@ -18,6 +18,12 @@ DESTINATION = {"MOVS", "STOS", "CMPS", "SCAS", "INS", "MASKMOVQ", "MASKMOVDQU"}
 STRING = SOURCE | DESTINATION
 BIT_STRING = {"BT", "BTS", "BTR", "BTC"}
 """A bit offset in a register reaches beyond a memory operand."""
+AREA_512 = {"FXSAVE", "FXRSTOR"}
+"""Their memory operand has 512 bytes."""
+LOADS_MXCSR = {"LDMXCSR": 0, "FXRSTOR": 24}
+"""Where in the operand MXCSR is, which must not have reserved bits."""
+LENGTHS = {"PCMPESTRI", "PCMPESTRM"}
+"""RAX and RDX are lengths. The emulator does not come back if one is -2**31."""
 DIVISION = {"DIV", "IDIV"}
 ABSENT = {
     # Time, randomness, and what depends on the model or on the operating system.

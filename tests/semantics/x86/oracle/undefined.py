@@ -100,6 +100,9 @@ def overlook(case: Case, ours: Outcome, theirs: Outcome) -> None:
     of_mmx = case.unit == "mmx" or case.mnemonic in MMX_TOO
     if of_mmx and mmx_registers(ours) == mmx_registers(theirs):
         theirs.values[X87] = ours.values[X87]
+    if case.unit in ("sse", "mmx"):
+        # It does not show exceptions in MXCSR.
+        theirs["mxcsr"] = theirs["mxcsr"] & ~0x3F | ours["mxcsr"] & 0x3F
     if ours["vector"] < 0 or theirs["vector"] < 0:
         return
     theirs["rflags"] |= RF & ours["rflags"]

@@ -43,6 +43,7 @@ FEW_BYTES = [b"\x00\xff", b"\x00\x01", b"\x80\x7f", b"\x09\x99", b"abc\x00", b"\
 FX_HEAD = struct.Struct("<HHBxHQQII")
 STATUS = 0x8D5
 ID, AC, DF = 1 << 21, 1 << 18, 1 << 10
+"""AC: alignment is checked."""
 
 
 class Values:
@@ -83,7 +84,7 @@ class Values:
         rng = self.rng
         flags = rng.getrandbits(12) & STATUS | 0x202
         if rng.random() < 0.1:
-            flags |= rng.choice((ID, DF, DF))
+            flags |= rng.choice((ID, AC, DF, DF))
         return flags
 
     def vector(self) -> bytes:

@@ -1,0 +1,248 @@
+"""Where the host's processor departs from what we model: it is another vendor's.
+
+Each row was settled by AMD's manual (APM).
+"""
+
+import struct
+
+from tests.semantics.x86.oracle.layout import Case
+from tests.semantics.x86.oracle.outcome import Outcome
+from tests.semantics.x86.oracle.rules import (
+    ANY,
+    APPROXIMATIONS,
+    FAULT,
+    HOST,
+    X87,
+    XMM,
+    Known,
+    differing_lanes,
+    is_nan,
+    other_nan,
+    same_fault,
+)
+from tests.semantics.x86.oracle.traits import STACK, STRING
+from tests.semantics.x86.oracle.undefined import MMX_TOO
+
+C1, PE, UE, ES = 0x200, 0x20, 0x10, 0x8080
+SIGNIFICANDS = 1 << 63
+TRANSCENDENTAL = frozenset(
+    {"FSIN", "FCOS", "FSINCOS", "FPTAN", "FPATAN", "FYL2X", "FYL2XP1", "F2XM1"}
+)
+
+
+def magnitude(number: int) -> int:
+    """A number that grows by one from a magnitude of the x87 format to the next."""
+    return (number >> 64 & 0x7FFF) * SIGNIFICANDS + (number & (SIGNIFICANDS - 1))
+
+
+DOMAIN = magnitude(0x3FFD_95F6_1998_0C43_36F7)
+"""1 - sqrt(1/2)."""
+
+
+def absent_register(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """MOV of a control or debug register that does not exist, at privilege level 3."""
+    moves = any(f"0F_2{n}" in case.symbol for n in range(4))
+    return moves and (ours["vector"], theirs["vector"]) == (13, 6)
+
+
+def pushes_segment(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """PUSH of a segment register, not as a word."""
+    segments = ("06", "0E", "16", "1E", "0F_A0", "0F_A8")
+    parts = case.symbol.split(":")
+    return parts[1] in segments and parts[2] != "16"
+
+
+def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """No byte is selected, and only the other side looks at the operand."""
+    return ours["vector"] < 0 and theirs["vector"] == 14
+
+
+def approximates(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both results are within twice the relative error of 1.5 * 2**-12 of each other."""
+    for pair in differing_lanes(ours, theirs, 32):
+        a, b = struct.unpack("<2f", struct.pack("<2I", *pair))
+        if is_nan(pair[0], 32) or is_nan(pair[1], 32) or abs(a - b) > 2 * 1.5 * 2**-12 * abs(a):
+            return False
+    return True
+
+
+def rounds_otherwise(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Results are the same or neighbours; so the last rounding may have another direction."""
+    if (ours["fsw"] ^ theirs["fsw"]) & ~(C1 | PE | UE | ES):
+        return False
+    return all(
+        ours[name] >> 79 == theirs[name] >> 79
+        and abs(magnitude(ours[name]) - magnitude(theirs[name])) <= 1
+        for name in ("st0", "st1")
+    )
+
+
+def stores_nothing(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """We refuse the segment of a store that an unmasked exception prevents."""
+    return case.narrow and ours["vector"] == 13 and theirs["vector"] < 0 and theirs["fsw"] & ES != 0
+
+
+def pending_first(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both take a fault: we that of the operand's segment, they the pending exception."""
+    return case.narrow and case.unit == "x87" and (ours["vector"], theirs["vector"]) == (13, 16)
+
+
+def beyond_domain(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """FYL2XP1 of a number that is not between -(1 - sqrt(1/2)) and sqrt(2) - 1."""
+    return magnitude(int.from_bytes(case.fx[32:42], "little")) >= DOMAIN
+
+
+ROWS = [
+    Known(
+        HOST,
+        "an MMX instruction whose store faults has set TOP to zero already",
+        "APM2 11.3 x87 and MMX state; SDM 3 12.2",
+        frozenset({"MOVD", "MOVQ", "MOVNTQ", "MASKMOVQ"}),
+        same_fault,
+        X87 | {"fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "tells the address of the upper half of the operand that it writes in halves",
+        "APM2 8.2.15: CR2 is the address that was not translated",
+        frozenset({"MASKMOVDQU", "MASKMOVQ"}),
+        same_fault,
+        X87 | {"cr2", "fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "may look at an operand of which no byte is written",
+        "SDM 2 MASKMOVDQU",
+        frozenset({"MASKMOVDQU", "MASKMOVQ"}),
+        masked_out,
+        FAULT | X87 | {"fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "rounds the last unit of a transcendental function otherwise",
+        "APM1 6.4.6: accuracy of transcendental results",
+        TRANSCENDENTAL,
+        rounds_otherwise,
+        frozenset({"fsw", "st0", "st1"}),
+    ),
+    Known(
+        HOST,
+        "does not look at the segment of a store that an unmasked exception prevents",
+        "APM2 8.5.1 Priorities",
+        frozenset({"FST", "FSTP", "FIST", "FISTP", "FISTTP", "FBSTP"}),
+        stores_nothing,
+        FAULT | {"fsw"},
+    ),
+    Known(
+        HOST,
+        "takes a pending x87 exception before the fault of an operand's segment",
+        "APM2 8.5.1 Priorities",
+        None,
+        pending_first,
+        FAULT,
+    ),
+    Known(
+        HOST,
+        "has another result where none is defined",
+        "APM5 2 FYL2XP1",
+        frozenset({"FYL2XP1"}),
+        beyond_domain,
+        frozenset({"fsw", "st0"}),
+    ),
+    Known(
+        HOST,
+        "tells the address of another of the words that it writes",
+        "APM2 8.2.15: CR2 is the address that was not translated",
+        frozenset({"FNSTENV", "FNSAVE", "FXSAVE", "FXRSTOR", "FSTP", "FBSTP"}),
+        same_fault,
+        frozenset({"cr2"}),
+    ),
+    Known(
+        HOST,
+        "looks at the register's number before the privilege level",
+        "APM2 8.5.1 Priorities",
+        frozenset({"MOV"}),
+        absent_register,
+        frozenset({"vector", "error"}),
+    ),
+    Known(
+        HOST,
+        "leaves the bytes behind the pushed selector as they were",
+        "SDM 2 PUSH; APM3 3 PUSH",
+        frozenset({"PUSH"}),
+        pushes_segment,
+        frozenset({"window"}),
+    ),
+    Known(
+        HOST,
+        "has other tables: 12 bits are what is promised",
+        "APM4 RCPPS, RSQRTPS",
+        APPROXIMATIONS,
+        approximates,
+        XMM,
+    ),
+    Known(
+        HOST,
+        "has set TOP and the tags already when an SSE exception is found",
+        "APM2 11.3 x87 and MMX state; SDM 3 12.2",
+        frozenset(MMX_TOO),
+        same_fault,
+        X87 | {"fsw", "ftw"},
+    ),
+    Known(
+        HOST,
+        "adds products that are NaNs in another order",
+        "APM4 DPPS, DPPD",
+        frozenset({"DPPS", "DPPD"}),
+        other_nan,
+        XMM,
+    ),
+    Known(
+        HOST,
+        "tells what later steps found, too, although the exception of another one is unmasked",
+        "APM4 DPPS, DPPD",
+        frozenset({"DPPS", "DPPD"}),
+        lambda case, ours, theirs: ours["mxcsr"] & theirs["mxcsr"] == ours["mxcsr"],
+        frozenset({"mxcsr"}),
+    ),
+    Known(
+        HOST,
+        "checks the alignment of implicit accesses, too (UNMODELLED here)",
+        "APM2 8.2.18",
+        frozenset(STACK | {"MASKMOVQ", "MASKMOVDQU", "CMPXCHG8B"}),
+        lambda case, ours, theirs: theirs["vector"] == 17,
+        ANY,
+    ),
+    Known(
+        HOST,
+        "finds an address that is not canonical, or #AC, before the alignment that is #GP",
+        "APM2 8.5.1 Priorities; APM3 3 CMPXCHG16B; APM5 FXSAVE",
+        frozenset({"FXSAVE", "FXRSTOR", "CMPXCHG8B"}),
+        lambda case, ours, theirs: {ours["vector"], theirs["vector"]} <= {12, 13, 17},
+        FAULT,
+    ),
+    Known(
+        HOST,
+        "has another order of #GP, #PF and #AC",
+        "APM2 8.5.1 Priorities",
+        frozenset(STRING),
+        lambda case, ours, theirs: {ours["vector"], theirs["vector"]} <= {12, 13, 14, 17},
+        FAULT,
+    ),
+    Known(
+        HOST,
+        "reads a word only, where the destination is one",
+        "APM3 3 MOVSXD; SDM 2 MOVSXD",
+        frozenset({"MOVSXD"}),
+        lambda case, ours, theirs: ":16" in case.symbol,
+        ANY,
+    ),
+    Known(
+        HOST,
+        "finds that there is no such segment register before it looks at the operand",
+        "APM2 8.5.1 Priorities",
+        frozenset({"MOV"}),
+        lambda case, ours, theirs: ":8C_" in case.symbol and theirs["vector"] == 6,
+        FAULT,
+    ),
+]
