@@ -113,6 +113,7 @@ port:   mov 32(%rbp), %rax
         mov 40(%rbp), %rcx
         mov (%rbp,%rcx), %eax
         call show
+        movq $0, 40(%rbp)               # where the data of MMIO are, next
         jmp run
 
 memory: mov 32(%rbp), %rax

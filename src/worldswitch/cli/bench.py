@@ -10,7 +10,12 @@ import typer
 
 from worldswitch.cli.statuses import interruptible, usage_error
 
-NAMES = ("start", "switch", "loop", "boot", "memory", "build")
+NAMES = (
+    "start", "switch", "loop", "boot", "memory", "build",
+    "x86-exits", "x86-nested", "x86-loop", "x86-boot",
+)  # fmt: skip
+X86 = "x86-"
+"""What the sections of the x86-64 machine begin with; the others are of s390x."""
 
 
 def complete_section(incomplete: str) -> list[str]:
@@ -45,6 +50,7 @@ def bench(
     from worldswitch.lab.bench.report import as_object, measure, print_report
     from worldswitch.lab.bench.sections import NOT_QUICK, QUICK_REPEAT, REPEAT, SECTIONS
     from worldswitch.metal.s390x.table import build_native
+    from worldswitch.metal.x86.table import build_native as build_native_x86
 
     for name in sections or ():
         if name not in SECTIONS:
@@ -56,7 +62,9 @@ def bench(
         except OSError as error:
             raise usage_error(f"--json {file}: {error.strerror}") from None
     with build_progress() as progress:
-        build_native(progress)
+        for build, own in ((build_native_x86, True), (build_native, False)):
+            if any(name.startswith(X86) is own for name in chosen):
+                build(progress)
     times = repeat or (QUICK_REPEAT if quick else REPEAT)
     with tempfile.TemporaryDirectory(prefix="worldswitch-bench-") as folder:
         try:

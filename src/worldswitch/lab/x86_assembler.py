@@ -51,11 +51,12 @@ def assemble(source: str, origin: int = 0) -> Program:
     )  # fmt: skip
     module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\nmodule asm "{escaped}"\n')
     elf = ELFFile(io.BytesIO(_machine().emit_object(module)))
-    section = elf.get_section_by_name(".text")
+    # The sections' own classes, which the library's annotations do not tell.
+    section: Any = elf.get_section_by_name(".text")
     text = bytearray(section.data())
-    table = elf.get_section_by_name(".symtab")
+    table: Any = elf.get_section_by_name(".symtab")
     symbols = {s.name: origin + s["st_value"] for s in table.iter_symbols() if s.name}
-    fixups = elf.get_section_by_name(".rela.text")
+    fixups: Any = elf.get_section_by_name(".rela.text")
     kinds = {v: k for k, v in _relocation_types().items()}
     for fixup in fixups.iter_relocations() if fixups else ():
         symbol = table.get_symbol(fixup["r_info_sym"])
@@ -73,4 +74,5 @@ def assemble(source: str, origin: int = 0) -> Program:
 def _relocation_types() -> dict[str, int]:
     from elftools.elf.enums import ENUM_RELOC_TYPE_x64
 
-    return {k: v for k, v in ENUM_RELOC_TYPE_x64.items() if isinstance(v, int)}
+    types: dict[str, Any] = ENUM_RELOC_TYPE_x64
+    return {name: number for name, number in types.items() if name in SIZES or name in RELATIVE}

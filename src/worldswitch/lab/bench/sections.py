@@ -5,6 +5,8 @@ from pathlib import Path
 
 from worldswitch.lab.bench import boot, loop, starting, switch
 from worldswitch.lab.bench.rows import Row
+from worldswitch.lab.bench.x86 import boot as x86_boot
+from worldswitch.lab.bench.x86 import computing, exits
 
 SECTIONS: dict[str, Callable[[bool, Path], list[Row]]] = {
     "start": lambda quick, folder: starting.start_rows(folder),
@@ -13,6 +15,10 @@ SECTIONS: dict[str, Callable[[bool, Path], list[Row]]] = {
     "boot": lambda quick, folder: boot.rows(quick),
     "memory": lambda quick, folder: boot.memory_rows(),
     "build": lambda quick, folder: starting.build_rows(folder),
+    "x86-exits": lambda quick, folder: exits.rows(quick),
+    "x86-nested": computing.nested_rows,
+    "x86-loop": computing.loop_rows,
+    "x86-boot": lambda quick, folder: x86_boot.rows(quick),
 }
 """A section is given whether to be quick, and a directory for its files."""
 NOT_QUICK = ("memory", "build")

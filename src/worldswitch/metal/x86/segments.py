@@ -135,7 +135,10 @@ def put_segment(cpu: Cpu, number: u64, selector: u64, descriptor: u64) -> None:
 
 @typed
 def put_null(cpu: Cpu, number: u64, selector: u64) -> None:
-    """Load a null selector: nothing is reached through the segment register then."""
+    """Load a null selector: nothing is reached through the segment register then.
+
+    IMPDEF: base and limit become zero, as processors with null_sel_clr_base do it.
+    """
     cpu.seg_selector[number] = u16(selector)
     cpu.seg_base[number] = 0
     cpu.seg_limit[number] = 0
