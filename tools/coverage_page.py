@@ -18,6 +18,8 @@ from enum import IntFlag
 from pathlib import Path
 from typing import Any
 
+import coverage_x86
+
 import worldswitch.arch.s390x
 import worldswitch.arch.x86
 import worldswitch.metal.s390x.insns as insns
@@ -277,6 +279,32 @@ def blocks_of(
         yield from table(heads, rows)
 
 
+def x86() -> Iterator[str]:
+    """Instructions and features of the x86 processor, and what its code says is not modelled."""
+    groups: dict[str, list[tuple[str, ...]]] = {}
+    for group, row in coverage_x86.rows():
+        groups.setdefault(group, []).append(row)
+    yield "## Instructions of x86-64\n"
+    yield "A row is an encoding; what is in no row and not below as absent is an invalid opcode.\n"
+    counts = [(group, Counter(row[-1] for row in found)) for group, found in groups.items()]
+    totals = [(group, n[MODELLED], n[PARTIAL]) for group, n in counts]
+    yield from table(("Encodings", MODELLED, PARTIAL), totals)
+    heads = ("Instruction", "Encoding", "Reference", "Feature", "", "State")
+    for group, found in groups.items():
+        yield f"### {group}\n"
+        yield from table(heads, found)
+    yield "### Absent instructions\n"
+    absent = ((text, name, ABSENT) for text, name in coverage_x86.absent_instructions())
+    yield from table(("Instructions", "Feature", "State"), absent)
+    yield "## CPU features of x86-64\n"
+    yield "A guest is told of the modelled ones alone, by CPUID.\n"
+    yield from table(("Feature", "CPUID", "Models", "State"), coverage_x86.features())
+    yield "## What the code for x86-64 says is not modelled\n"
+    places = [SOURCES / "metal/x86", SOURCES / "hypervisor/x86", SOURCES / "hypervisor/svm",
+              SOURCES / "machine/x86"]  # fmt: skip
+    yield from table(("Where", "What"), coverage_x86.unmodelled(SOURCES, places))
+
+
 def page() -> str:
     """The whole page."""
     assert insns.__name__
@@ -290,6 +318,7 @@ def page() -> str:
         *facilities(),
         *interceptions(),
         *exits(),
+        *x86(),
         *blocks(),
     ]
     return "\n".join(parts)

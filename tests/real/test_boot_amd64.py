@@ -23,7 +23,7 @@ def boot(
     """Boot a kernel with the busybox initramfs to its power-off."""
     command = [*COMMAND, str(images(f"vmlinuz-{version}")), "--initrd", str(images(initrd))]
     command += ["--append", append, "-m", "256M", *options]
-    return subprocess.run(command, capture_output=True, timeout=400, check=False)
+    return subprocess.run(command, capture_output=True, timeout=900, check=False)
 
 
 @pytest.mark.real

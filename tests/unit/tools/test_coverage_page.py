@@ -3,12 +3,15 @@
 import re
 
 import coverage_page
+import coverage_x86
 import pytest
 
 from worldswitch.arch.s390x.opcodes import OPCODES
 from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.x86.vmcb import VmcbControl
 from worldswitch.metal.s390x.insn import ALWAYS, TABLE, Intercept
+from worldswitch.metal.x86.features import MODELLED
+from worldswitch.metal.x86.insn import TABLE as X86_TABLE
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +57,22 @@ def test_page_made_has_each_field_of_the_vmcb(page: str) -> None:
 def test_page_made_has_interceptions_with_handlers(page: str) -> None:
     assert re.search(r"\| INST 04 \| modelled \| `exit_instruction` \|", page)
     assert re.search(r"\| PV_PREF 70 \| modelled \|", page)
+
+
+def test_page_made_has_each_encoding_and_feature_of_x86(page: str) -> None:
+    for item in X86_TABLE:
+        assert f"| {item.mnemonic} | `{item.encoding.text}` |" in page
+    for name in MODELLED:
+        assert re.search(rf"^\| {name} \| [0-9A-F.]+ E.X\[\d+\] \|.*\| modelled \|$", page, re.M)
+    assert re.search(r"^\| RDPMC \|.*\| partial \|$", page, re.M)
+    assert re.search(r"\| avx512f \| absent \|$", page, re.M)
+
+
+def test_remark_ends_with_its_sentence_or_comment() -> None:
+    lines = ['    """RDPMC. UNMODELLED: the counters, which', "    read as zero. More.", "    x"]
+    assert coverage_x86.remark(lines) == "the counters, which read as zero. More"
+    lines = ["    # UNMODELLED: an SMI that", "    # waits", "    pass"]
+    assert coverage_x86.remark(lines) == "an SMI that waits"
 
 
 def test_tables_made_have_as_many_cells_as_heads(page: str) -> None:

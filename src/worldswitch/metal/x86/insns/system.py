@@ -103,7 +103,7 @@ def rdpid() -> Any:
 
 @typed(leaves=True, inline=False)
 def read_counter(cpu: Cpu) -> None:
-    """RDPMC. UNMODELLED: the counters, which read as zero."""
+    """RDPMC."""
     if cpu.cr4 & Cr4.PCE == 0 and cpu.cpl != 0:
         general_protection(cpu)
     if cpu.gr[RCX] & 0xFFFF_FFFF > 5:
@@ -115,7 +115,7 @@ def read_counter(cpu: Cpu) -> None:
 
 @insn("RDPMC", "0F 33", ref="APM3 3 RDPMC", raw=True)
 def rdpmc() -> Any:
-    """Read a performance counter."""
+    """Read a performance counter. UNMODELLED: the counters, which read as zero."""
 
     @typed(leaves=True, inline=True)
     def rdpmc(cpu: Cpu, rec: Record) -> None:
