@@ -10,6 +10,7 @@ program.text, program.symbols["wide"]
 """
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -50,7 +51,7 @@ def assemble(source: str, origin: int = 0) -> Program:
         for c in source.encode()
     )  # fmt: skip
     module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\nmodule asm "{escaped}"\n')
-    elf = ELFFile(io.BytesIO(_machine().emit_object(module)))
+    elf: Any = ELFFile(io.BytesIO(_machine().emit_object(module)))
     section = elf.get_section_by_name(".text")
     text = bytearray(section.data())
     table = elf.get_section_by_name(".symtab")
@@ -73,4 +74,5 @@ def assemble(source: str, origin: int = 0) -> Program:
 def _relocation_types() -> dict[str, int]:
     from elftools.elf.enums import ENUM_RELOC_TYPE_x64
 
-    return {k: v for k, v in ENUM_RELOC_TYPE_x64.items() if isinstance(v, int)}
+    types: Mapping[str, Any] = ENUM_RELOC_TYPE_x64
+    return {k: v for k, v in types.items() if isinstance(v, int)}
