@@ -34,7 +34,7 @@ else
 endif
 	@touch $@
 
-guests: ## fetch the Debian kernels and build the initramfs (ARGS="--arch amd64" for others)
+guests: ## fetch the Debian kernels and build the initramfs (ARGS="--arch amd64" for one alone)
 	$(PYTHON) tools/fetch_guests.py $(ARGS)
 
 run: $(READY) ## the demonstration; with ARGS, `worldswitch run` with them

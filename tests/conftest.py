@@ -18,8 +18,7 @@ def find_image(architecture: str, name: str) -> Path:
     """
     path = guests_directory() / architecture / name
     if not path.is_file():
-        hint = "" if architecture == "s390x" else f' ARGS="--arch {architecture}"'
-        pytest.fail(f"{path} is missing; fetch it with `make guests{hint}`", pytrace=False)
+        pytest.fail(f"{path} is missing; fetch it with `make guests`", pytrace=False)
     return path
 
 

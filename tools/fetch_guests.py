@@ -77,6 +77,9 @@ ARCHITECTURES = {
     "arm64": Architecture(metapackage="linux-image-arm64"),
 }
 
+DEFAULT = ("s390x", "amd64")
+"""The architectures whose machines there are."""
+
 
 class FetchError(Exception):
     """Something outside this program is missing or failed; the message says how to mend it."""
@@ -390,7 +393,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--arch",
         action="append",
         choices=sorted(ARCHITECTURES),
-        help="architecture to fetch (may be given more than once; default: s390x)",
+        help="architecture to fetch (may be given more than once; default: s390x and amd64)",
     )
     parser.add_argument("--directory", type=Path, help="where the images go")
     parser.add_argument("--mirror", help="Debian mirror to use instead of the machine's own")
@@ -402,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mirror = Mirror(options.mirror, options.keyring) if options.mirror else None
     directory: Path = options.directory or guests_directory()
     try:
-        for arch in options.arch or ["s390x"]:
+        for arch in options.arch or DEFAULT:
             fetch(arch, directory / arch, mirror, options.force)
             print(directory / arch)
     except (FetchError, ModuleError, OSError) as problem:

@@ -1,4 +1,6 @@
-"""`worldswitch cpus`: the CPU models as a table."""
+"""`worldswitch cpus`: the CPU models of both architectures as tables."""
+
+from collections.abc import Iterable
 
 from rich import box
 from rich.console import Console
@@ -6,7 +8,11 @@ from rich.table import Table
 
 from worldswitch.arch.s390x.facilities import Facility
 from worldswitch.arch.s390x.models import MODELS
+from worldswitch.arch.x86.cpuid import FEATURES
+from worldswitch.arch.x86.models import MODELS as X86_MODELS
+from worldswitch.machine.build import DEFAULT_MODELS
 from worldswitch.machine.s390x.modelled import MODELLED_FACILITIES, modelled_cpu
+from worldswitch.metal.x86.features import MODELLED as MODELLED_FEATURES
 
 WIDTH = 110
 """Columns of a table that goes to a file."""
@@ -34,16 +40,27 @@ def ranges(numbers: frozenset[int]) -> str:
     return " ".join(texts)
 
 
+def feature_names(names: Iterable[str]) -> str:
+    """Features in CPUID's order."""
+    wanted = frozenset(names)
+    return " ".join(name for name in FEATURES if name in wanted)
+
+
 def _console() -> Console:
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=WIDTH)
 
 
-def print_models() -> None:
-    """Models, their machines, and the facility bits that are modelled and that are not."""
+def _table(*headings: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("Model", "Machine", "Type"):
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
+    return table
+
+
+def print_models() -> None:
+    """Models, their machines, and what of them is modelled and what is not."""
+    table = _table("s390x", "Machine", "Type")
     table.add_column("Facilities modelled")
     table.add_column("Not modelled")
     for name, model in MODELS.items():
@@ -53,11 +70,24 @@ def print_models() -> None:
     console = _console()
     console.print(table)
     console.print("Facilities by the bit numbers of STORE FACILITY LIST EXTENDED; --facilities")
-    console.print("names them. A guest is told of the modelled ones only.")
+    console.print("names them.\n")
+    table = _table("x86-64", "Machine")
+    table.add_column("Features", justify="right")
+    table.add_column("Not modelled")
+    for name, x86_model in X86_MODELS.items():
+        have = x86_model.features & MODELLED_FEATURES
+        without = feature_names(x86_model.features - have) or "-"
+        table.add_row(name, x86_model.description, str(len(have)), without)
+    console.print(table)
+    console.print(
+        "Features by their names in /proc/cpuinfo; --facilities lists them all. A guest is"
+    )
+    console.print("told of the modelled facilities and features only. The models taken if --cpu is")
+    console.print(f"not given are {DEFAULT_MODELS['s390x']} and {DEFAULT_MODELS['x86']}.")
 
 
 def print_facilities() -> None:
-    """Each facility that any model has, and whether it is modelled."""
+    """Each facility and feature that any model has, and whether it is modelled."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("Bit", justify="right")
     for heading in ("Facility", "State", "Models from"):
@@ -69,4 +99,14 @@ def print_facilities() -> None:
     for number in sorted(first):
         state = "modelled" if number in MODELLED_FACILITIES else "absent"
         table.add_row(str(number), facility_name(number), state, first[number])
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    table = _table("Feature", "CPUID", "State")
+    table.add_column("Models")
+    for name, item in FEATURES.items():
+        models = [model.name for model in X86_MODELS.values() if name in model.features]
+        if models:
+            state = "modelled" if name in MODELLED_FEATURES else "absent"
+            where = f"{item.leaf:X}.{item.subleaf} {item.register.upper()} bit {item.bit}"
+            table.add_row(name, where, state, " ".join(models))
+    console.print(table)

@@ -160,10 +160,11 @@ def _report(machine: "Board", result: "Result") -> None:
 @interruptible
 def cpus(
     facilities: Annotated[
-        bool, typer.Option("--facilities", help="Name each facility, modelled or not.")
+        bool,
+        typer.Option("--facilities", help="Name each facility and CPU feature, modelled or not."),
     ] = False,
 ) -> None:
-    """List the CPU models and what this version models of their facilities."""
+    """List the CPU models of both architectures, and what is modelled of them."""
     from worldswitch.cli.cpus import print_facilities, print_models
 
     print_models()

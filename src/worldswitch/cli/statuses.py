@@ -19,9 +19,9 @@ STATUSES = """Exit statuses:
 
 * 2: usage error, or a file that cannot be used
 
-* 3: the guest crashed (a disabled wait, a loop that nothing can leave)
+* 3: the guest crashed (a disabled wait, a triple fault, a wait or a loop that nothing can end)
 
-* 4: the guest asked for a restart (DIAGNOSE 308)
+* 4: the guest asked for a restart (DIAGNOSE 308, a reset of the PC)
 
 * 70: a fault of Worldswitch itself
 

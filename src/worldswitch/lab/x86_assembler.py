@@ -10,7 +10,6 @@ program.text, program.symbols["wide"]
 """
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -51,12 +50,13 @@ def assemble(source: str, origin: int = 0) -> Program:
         for c in source.encode()
     )  # fmt: skip
     module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\nmodule asm "{escaped}"\n')
-    elf: Any = ELFFile(io.BytesIO(_machine().emit_object(module)))
-    section = elf.get_section_by_name(".text")
+    elf = ELFFile(io.BytesIO(_machine().emit_object(module)))
+    # The sections' own classes, which the library's annotations do not tell.
+    section: Any = elf.get_section_by_name(".text")
     text = bytearray(section.data())
-    table = elf.get_section_by_name(".symtab")
+    table: Any = elf.get_section_by_name(".symtab")
     symbols = {s.name: origin + s["st_value"] for s in table.iter_symbols() if s.name}
-    fixups = elf.get_section_by_name(".rela.text")
+    fixups: Any = elf.get_section_by_name(".rela.text")
     kinds = {v: k for k, v in _relocation_types().items()}
     for fixup in fixups.iter_relocations() if fixups else ():
         symbol = table.get_symbol(fixup["r_info_sym"])
@@ -74,5 +74,5 @@ def assemble(source: str, origin: int = 0) -> Program:
 def _relocation_types() -> dict[str, int]:
     from elftools.elf.enums import ENUM_RELOC_TYPE_x64
 
-    types: Mapping[str, Any] = ENUM_RELOC_TYPE_x64
-    return {k: v for k, v in types.items() if isinstance(v, int)}
+    types: dict[str, Any] = ENUM_RELOC_TYPE_x64
+    return {name: number for name, number in types.items() if name in SIZES or name in RELATIVE}

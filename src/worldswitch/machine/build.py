@@ -1,5 +1,6 @@
 """Which machine runs a guest."""
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ class Configuration:
     @property
     def model_name(self) -> str:
         """The CPU model's name."""
-        return self.model or DEFAULT_MODELS[self.architecture]
+        return DEFAULT_MODELS[self.architecture] if self.model is None else self.model
 
 
 def build(
@@ -52,9 +53,14 @@ def build(
     progress: Progress | None = None,
 ) -> Board:
     """The machine; raises ValueError for what cannot be, ImageError for a disk that is none."""
-    if configuration.architecture == "s390x":
-        return _s390(configuration, output, progress)
-    return _pc(configuration, output, progress)
+    make = _s390 if configuration.architecture == "s390x" else _pc
+    try:
+        return make(configuration, output, progress)
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        size = configuration.memory >> 20
+        raise ValueError(f"-m {size}M: this host has not so much memory. Say less.") from None
 
 
 def _s390(

@@ -87,7 +87,7 @@ ROUNDINGS = forms(
 )
 
 
-@pytest.mark.parametrize(("engine", "rounds"), [("native", 200), ("python", 3)])
+@pytest.mark.parametrize(("engine", "rounds"), [("native", 80), ("python", 1)])
 @pytest.mark.parametrize(
     "programs",
     [ARITHMETIC, CONVERSIONS, COMPARISONS, ROUNDINGS],

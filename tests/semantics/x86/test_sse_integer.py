@@ -4,7 +4,7 @@ import pytest
 
 from tests.semantics.x86.vector_bench import compare, forms
 
-ENGINES = [("native", 20), ("python", 2)]
+ENGINES = [("native", 10), ("python", 1)]
 
 MOVES = (
     forms(

@@ -57,7 +57,7 @@ PRODUCTS = forms("660f3a40 660f3a41", immediates=(0xFF, 0x31, 0x71, 0xF1, 0xA5, 
 
 @pytest.mark.parametrize(
     ("programs", "state", "rounds"),
-    [(STRINGS, text_state, 20), (CIPHERS, integer_state, 50), (PRODUCTS, product_state, 200)],
+    [(STRINGS, text_state, 8), (CIPHERS, integer_state, 50), (PRODUCTS, product_state, 80)],
     ids=["strings", "ciphers", "products"],
 )
 def test_special_instruction_random_operands_like_host(programs, state, rounds):

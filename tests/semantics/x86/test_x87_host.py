@@ -8,6 +8,7 @@ import pytest
 
 from tests.semantics.x86.native import Native, Vectors, available
 from tests.semantics.x86.oracle.compare import Comparer
+from tests.semantics.x86.oracle.disagreements import HOST
 from tests.semantics.x86.oracle.groups import groups
 from tests.semantics.x86.oracle.values import Values
 from tests.semantics.x86.vector_bench import bench, differences
@@ -36,7 +37,10 @@ SEQUENCES = {
 
 @pytest.fixture(scope="module")
 def comparer() -> Iterator[Comparer]:
+    """With the host alone: of the emulator's x87 too much is another."""
     found = Comparer()
+    for side in set(found.others) - {HOST}:
+        found.others.pop(side).close()
     yield found
     found.close()
 
@@ -70,6 +74,8 @@ def state(rng: random.Random) -> Vectors:
     image = values.floating()
     before = Vectors()
     before.control, before.status, before.tags = struct.unpack_from("<HHB", image)
+    # The native runner must not fault.
+    before.status &= 0x7F00 | before.control & 0x3F
     for n in range(8):
         before.mmx[n], before.exponents[n] = struct.unpack_from("<QH", image, 32 + 16 * n)
     before.memory = values.memory(128)

@@ -75,7 +75,7 @@ class SvmBackEnd:
         if holder is not vcpu or loaded is None or loaded.host is not host:
             cpu = self._processor(host)
             if holder is not None and holder is not vcpu and holder.loaded_on is cpu:
-                holder.put()
+                holder.put(another=True)
             vcpu.load(cpu)
             self._holders[host.apic_id] = vcpu
         return vcpu.run()

@@ -9,6 +9,7 @@ from worldswitch.arch.x86.registers import Cr4, Efer
 from worldswitch.arch.x86.svm_host import SvmHost
 from worldswitch.arch.x86.vmcb import ALIGNMENT, SIZE
 from worldswitch.hypervisor.svm.asid import AsidPool
+from worldswitch.hypervisor.x86.registers import HostRegisters
 from worldswitch.metal.interface import X86Host
 
 
@@ -67,6 +68,7 @@ class PhysicalCpu:
         """Where VMRUN keeps the host's state."""
         self.own_state = storage.allocate(SIZE, ALIGNMENT)
         """A VMCB for what VMRUN does not switch: FS, GS, TR, LDTR and MSRs of the host."""
+        self.own_registers = HostRegisters(host)
         self.epoch = 0
         """Counts suspensions: what the processor had cached of VMCBs is gone with each."""
         self.enable()

@@ -98,7 +98,7 @@ class SvmVcpu(SvmState):
             if self.last_cpu is not cpu:
                 self.statistics.count("migrations")
             self.last_cpu, self._epoch = cpu, cpu.epoch
-        self.registers.load(cpu.host)
+        self.registers.load(cpu.own_registers)
         host = cpu.host
         self._clgi, self._stgi, self._vmrun = host.clgi, host.stgi, host.vmrun
         self._pool = cpu.asids
@@ -106,19 +106,25 @@ class SvmVcpu(SvmState):
             host.vmload(self.vmcb_pa)
             self.resident = self.stored = True
 
-    def put(self) -> None:
-        """Leave the physical processor: its registers are saved, the host's come back."""
+    def put(self, another: bool = False) -> None:
+        """Leave the physical processor: registers are saved, and the host's come back.
+
+        another: they need not, for another virtual CPU takes this one's place at once.
+        """
         cpu = self.loaded_on
         if cpu is None:
             return
         if self.resident:
             self.store_loaded()
             self.resident = False
-            cpu.load_own()
+            if not another:
+                cpu.load_own()
         if self.usual_slice is not None:
             self._end_self_ipi()
         self.registers.put()
         self.loaded_on = None
+        if not another:
+            cpu.own_registers.give_back()
 
     def reset(self) -> None:
         if controls.intercepted(self, controls.FIRST, IRET):

@@ -25,6 +25,45 @@ def reset_image() -> bytes:
     return bytes(image)
 
 
+class HostRegisters:
+    """What a processor's own registers were before a guest's took their place."""
+
+    def __init__(self, host: X86Host) -> None:
+        self.host = host
+        self.taken = False
+        self.has_tsc_aux = bool(host.features & {"rdtscp", "rdpid"})
+        self.xcr0 = 0
+        self._breakpoints = [0] * BREAKPOINTS
+        self._image = b""
+        self._tsc_aux = 0
+
+    def take(self) -> None:
+        """A guest is about to be loaded: keep the registers, unless they are kept already."""
+        if self.taken:
+            return
+        host = self.host
+        self.taken = True
+        self._breakpoints = [host.dr[n] for n in range(BREAKPOINTS)]
+        self._image = host.fxsave()
+        self.xcr0 = host.xcr0
+        if self.has_tsc_aux:
+            self._tsc_aux = host.rdmsr(Msr.TSC_AUX)
+
+    def give_back(self) -> None:
+        """No guest is loaded any more."""
+        host = self.host
+        if not self.taken:
+            return
+        self.taken = False
+        if host.xcr0 != self.xcr0:
+            host.xcr0 = self.xcr0
+        host.fxrstor(self._image)
+        for n, value in enumerate(self._breakpoints):
+            host.dr[n] = value
+        if self.has_tsc_aux:
+            host.wrmsr(Msr.TSC_AUX, self._tsc_aux)
+
+
 class RegisterFile:
     """The shared registers of one virtual CPU and the processor that holds them now.
 
@@ -42,19 +81,13 @@ class RegisterFile:
         self._xcr0 = int(Xcr0.X87)
         self._tsc_aux = 0
         self._has_tsc_aux = False
-        self._host_breakpoints = [0] * BREAKPOINTS
-        self._host_image = b""
-        self._host_xcr0 = 0
-        self._host_tsc_aux = 0
 
-    def load(self, host: X86Host) -> None:
+    def load(self, own: HostRegisters) -> None:
         """Make a processor's registers the guest's; the host's own are kept."""
-        self._host_breakpoints = [host.dr[n] for n in range(BREAKPOINTS)]
-        self._host_image = host.fxsave()
-        self._host_xcr0 = host.xcr0
-        self._has_tsc_aux = bool(host.features & {"rdtscp", "rdpid"})
+        own.take()
+        host = own.host
+        self._has_tsc_aux = own.has_tsc_aux
         if self._has_tsc_aux:
-            self._host_tsc_aux = host.rdmsr(Msr.TSC_AUX)
             host.wrmsr(Msr.TSC_AUX, self._tsc_aux)
         gr = host.gr
         for n in self._switched:
@@ -62,13 +95,13 @@ class RegisterFile:
         for n, value in enumerate(self._breakpoints):
             host.dr[n] = value
         host.fxrstor(self._image)
-        if self._xcr0 != self._host_xcr0:
+        if self._xcr0 != host.xcr0:
             host.xcr0 = self._xcr0
         self.bank = gr
         self.host = host
 
     def put(self) -> None:
-        """Save the guest's registers from the processor that holds them; the host's come back."""
+        """Save the guest's registers from the processor that holds them."""
         host = self.host
         if host is None:
             return
@@ -77,13 +110,6 @@ class RegisterFile:
             self._saved[n] = gr[n]
         self._breakpoints = [host.dr[n] for n in range(BREAKPOINTS)]
         self._image = host.fxsave()
-        if self._xcr0 != self._host_xcr0:
-            host.xcr0 = self._host_xcr0
-        host.fxrstor(self._host_image)
-        for n, value in enumerate(self._host_breakpoints):
-            host.dr[n] = value
-        if self._has_tsc_aux:
-            host.wrmsr(Msr.TSC_AUX, self._host_tsc_aux)
         self.bank = self._saved
         self.host = None
 

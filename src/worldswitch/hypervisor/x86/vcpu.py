@@ -56,7 +56,8 @@ class X86Vcpu(EventTaker):
         self.registers = RegisterFile(self.OWN_REGISTERS)
         self._answer: int | None = None
         self._emulation: Emulation | None = None
-        self._slice_end = 0
+        self._slice_end = self._alarm = 0
+        """Instruction counts at which the slice ends, and for which an interrupt was asked."""
         self.slice_over = False
         self.exits_left = MOST_EXITS
         self._cpuid: dict[tuple[int, int], Registers4] = {}
@@ -152,14 +153,35 @@ class X86Vcpu(EventTaker):
 
     def complete(self) -> RunEnd | None:
         """Finish the instruction that waited for the machine."""
+        return self.apply(self._completed())
+
+    def _completed(self) -> Outcome:
         completion, answer = self.completion, self._answer
         self.completion = self._answer = None
         assert completion is not None
         try:
-            outcome = completion(answer)
+            return completion(answer)
         except GuestException as exception:
-            outcome = Inject(exception.event)
-        return self.apply(outcome)
+            return Inject(exception.event)
+
+    def apply(self, outcome: Outcome) -> RunEnd | None:
+        serve = self.vm.serve
+        if serve is not None:
+            while type(outcome) is ToMachine and serve(self, outcome.request):
+                if self.completion is None:
+                    return None
+                outcome = self._completed()
+        return super().apply(outcome)
+
+    def give_way(self) -> None:
+        """Have the run end before the guest is entered again, as at the end of a slice."""
+        self.slice_over = self.attention = True
+
+    def end_slice_at(self, icount: int) -> None:
+        """Have the slice end when the processor has executed so many instructions, or sooner."""
+        if icount < self._slice_end:
+            self._slice_end = icount
+            self.timer_moved = self.attention = True
 
     # States.
 
@@ -253,12 +275,20 @@ class X86Vcpu(EventTaker):
         The local APIC's timer ends the slice early, by way of a physical interrupt.
         """
         host = self.host
-        self._slice_end = host.deadline
+        self._slice_end = self._alarm = host.deadline
         self.timer_moved = self.attention = True
         try:
             return super().run()
         finally:
+            self._shorten()
             host.deadline = self._slice_end
+
+    def _shorten(self) -> None:
+        """The processor takes a little off the slice for each entry: the slice is shorter, but not
+        the time until the timer expires."""
+        deadline = self.host.deadline
+        self._slice_end -= self._alarm - deadline
+        self._alarm = deadline
 
     def attend(self) -> RunEnd | None:
         """Look at what must be looked at before the guest is entered; not None: do not enter."""
@@ -307,8 +337,9 @@ class X86Vcpu(EventTaker):
         timer = self.lapic.timer
         host = self.host
         due = timer.due
+        self._shorten()
         if due is None:
-            host.deadline = self._slice_end
+            host.deadline = self._alarm = self._slice_end
             return
         now = self.vm.now()
         if due <= now:
@@ -318,14 +349,20 @@ class X86Vcpu(EventTaker):
         end = self._slice_end
         if due is not None and not timer.masked:
             end = min(end, host.icount + max(1, due - now))
-        host.deadline = end
+        host.deadline = self._alarm = end
 
     def physical_interrupt(self) -> None:
-        """A physical interrupt has ended the guest's turn: see whose it was."""
-        self.attention = True
-        if self.host.icount >= self._slice_end or not self._timer_expired():
+        """A physical interrupt has ended the guest's turn: see whose it was.
+
+        It is the end of the slice, or the timer's, or has come too early for it, because of what
+        the processor took off: then it is asked for again.
+        """
+        self.attention = self.timer_moved = True
+        icount = self.host.icount
+        early = self._alarm < self._slice_end and icount < self._alarm
+        self._shorten()
+        if icount >= self._slice_end or not (early or self._timer_expired()):
             self.slice_over = True
-        self.timer_moved = True
 
     def triple_fault(self) -> ToMachine:
         """The processor has shut down, which the machine is told now."""

@@ -17,7 +17,7 @@ from worldswitch.machine.x86.clock import NANOSECONDS, VIRTUAL_START
 from worldswitch.machine.x86.devices import Devices
 from worldswitch.machine.x86.dma import Dma, Memory
 from worldswitch.machine.x86.layout import ram_ranges
-from worldswitch.machine.x86.loader import Entry, Platform, load
+from worldswitch.machine.x86.loader import Entry, ImageError, Mode, Platform, load
 from worldswitch.machine.x86.virtio.block import Block
 from worldswitch.machine.x86.virtio.disk import Disk
 from worldswitch.machine.x86.virtio.entropy import Entropy
@@ -215,6 +215,10 @@ class PcBoard(Board):
     def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
         platform = Platform(self._size, acpi_tables.build(range(self.cpu_count)))
         entry = load(kernel, initrd, append, platform)
+        if entry.registers.mode is Mode.LONG64 and not self.model.has("lm"):
+            raise ImageError(
+                f"{kernel} starts in 64-bit mode, which this CPU has not. Say a --cpu with lm."
+            )
         entry.place(self.memory)
         self.start(entry)
 

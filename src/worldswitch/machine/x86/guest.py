@@ -86,8 +86,8 @@ class PcGuestMachine(PcBoard):
         chosen = cpu_model(model)
         if not chosen.has("svm"):
             raise ValueError(
-                f"--cpu {model}: the model has no SVM. Say --cpu {model},+svm, "
-                "or --hypervisor none."
+                f"--cpu {model}: no SVM. Say --hypervisor none, or a CPU that has it, such as "
+                f"{DEFAULT_MODEL}."
             )
         self.complex = Complex(Storage(memory + HOST_MEMORY), chosen, 1, engine, progress)
         self._processor = self.complex.processors[0]

@@ -10,8 +10,9 @@
                     I: immediate; J: branch offset; O: offset; S: segment register; V, U, W: an
                     XMM register in ModRM.reg, in ModRM.rm, the latter or memory; P, N, Q: the same
                     of MMX registers; B: VEX.vvvv as a general register; AL eAX CL DX 1: themselves.
-                    Sizes: b w d q x are 8 to 128 bits, t is 80, v is 16, 32 or 64 by operand size, z
-                    the same with an immediate of at most 32 bits, y 32 or 64; Ic: a byte that stays one
+                    Sizes: b w d q x are 8 to 128 bits, t is 80; v is 16, 32 or 64 by operand
+                    size, z the same with an immediate of at most 32 bits, y 32 or 64; Ic: a byte
+                    that stays one
 
 ref: APM3 1 Instruction Encoding; APM3 A.1 Opcode-Syntax Notation
 """

@@ -57,6 +57,7 @@ MODELLED = frozenset(
         "svm",
         "npt",
         "nrip_save",
+        "null_sel_clr_base",
         "vmcb_clean",
         "flushbyasid",
         "decodeassists",

@@ -12,7 +12,7 @@ from worldswitch.engine.build import Progress
 from worldswitch.engine.intrinsics import entry_in_python
 from worldswitch.metal.blocks import AddressPointer
 from worldswitch.metal.interpret import Interpreter
-from worldswitch.metal.x86 import cpuid
+from worldswitch.metal.x86 import constants, cpuid
 from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.mode import MODE_CODE32, MODE_LONG
@@ -113,6 +113,7 @@ class Processor:
         raw.ram_low, raw.ram_high = self.storage.low, self.storage.high
         raw.code_map = self.storage.code_map
         raw.code_cache = self.storage.code_cache
+        raw.constants = constants.ADDRESS
         model = complex.model
         raw.linear_bits = model.linear_bits
         raw.physical_mask = (1 << model.physical_bits) - 1

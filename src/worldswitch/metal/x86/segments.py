@@ -135,7 +135,10 @@ def put_segment(cpu: Cpu, number: u64, selector: u64, descriptor: u64) -> None:
 
 @typed
 def put_null(cpu: Cpu, number: u64, selector: u64) -> None:
-    """Load a null selector: nothing is reached through the segment register then."""
+    """Load a null selector: nothing is reached through the segment register then.
+
+    IMPDEF: base and limit become zero, as processors with null_sel_clr_base do it.
+    """
     cpu.seg_selector[number] = u16(selector)
     cpu.seg_base[number] = 0
     cpu.seg_limit[number] = 0
@@ -234,7 +237,7 @@ def load_stack_segment(cpu: Cpu, selector: u64) -> None:
     """Load SS in protected mode at the present privilege level."""
     level = u64(cpu.cpl)
     if selector & 0xFFFC == 0:
-        if cpu.mode & MODE_LONG == 0 or level == 3 or selector & 3 != level:
+        if cpu.mode & MODE_LONG == 0 or level == 3:
             fault_with(cpu, Vector.GP, 0)
         put_null_stack(cpu, selector, level)
         return

@@ -338,6 +338,8 @@ class Cpu(Struct):
     """Host address of a bitmap of 64-byte granules that hold decoded code, 8 bytes a frame."""
     code_cache: u64
     """Host address of the CodeCache, shared by all processors of a machine."""
+    constants: u64
+    """Host address of constant tables (constants.py)."""
     machine_cpus: u64
     """Host address of an array of the addresses of all Cpu structs of the machine."""
     cpu_count: u64

@@ -83,6 +83,11 @@ def stores_nothing(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return case.narrow and ours["vector"] == 13 and theirs["vector"] < 0 and theirs["fsw"] & ES != 0
 
 
+def pending_first(case: Case, ours: Outcome, theirs: Outcome) -> bool:
+    """Both take a fault: we that of the operand's segment, they the pending exception."""
+    return case.narrow and case.unit == "x87" and (ours["vector"], theirs["vector"]) == (13, 16)
+
+
 DOMAIN = magnitude(0x3FFD_95F6_1998_0C43_36F7)
 """1 - sqrt(1/2)."""
 
@@ -185,6 +190,14 @@ KNOWN = [
         frozenset({"FST", "FSTP", "FIST", "FISTP", "FISTTP", "FBSTP"}),
         stores_nothing,
         FAULT | {"fsw"},
+    ),
+    Known(
+        HOST,
+        "takes a pending x87 exception before the fault of an operand's segment",
+        "APM2 8.5.1 Priorities",
+        None,
+        pending_first,
+        FAULT,
     ),
     Known(
         HOST,

@@ -112,7 +112,8 @@ class Case:
         fcw, fsw, ftw = struct.unpack_from("<HHB", self.fx)
         st = " ".join(self.fx[32 + 16 * n : 42 + 16 * n][::-1].hex() for n in range(8))
         return (
-            f"{self.symbol} {self.text.hex()} at {self.address:x}, {32 if self.narrow else 64} bit, "
+            f"{self.symbol} {self.text.hex()} at {self.address:x}, "
+            f"{32 if self.narrow else 64} bit, "
             f"RFLAGS {self.rflags:x}, MXCSR {struct.unpack_from('<I', self.fx, 24)[0]:x}, FCW "
             f"{fcw:04x}, FSW {fsw:04x}, FTW {ftw:02x}\n{rows}\n  ST {st}\n"
             f"  window {window_of(self.number):x}: {self.window.hex()}"

@@ -97,9 +97,9 @@ def overlook(case: Case, ours: Outcome, theirs: Outcome) -> None:
 
     It has no page tables, stores no flags, and leaves the exponents of MMX registers alone.
     """
-    if case.unit == "mmx" or case.mnemonic in MMX_TOO:
-        if mmx_registers(ours) == mmx_registers(theirs):
-            theirs.values[X87] = ours.values[X87]
+    of_mmx = case.unit == "mmx" or case.mnemonic in MMX_TOO
+    if of_mmx and mmx_registers(ours) == mmx_registers(theirs):
+        theirs.values[X87] = ours.values[X87]
     if ours["vector"] < 0 or theirs["vector"] < 0:
         return
     theirs["rflags"] |= RF & ours["rflags"]

@@ -91,6 +91,8 @@ class FakeHost:
         self.storage = storage or FakeStorage()
         self.time_slice = 1_000_000
         self.deadline = 1 << 60
+        self.exit_cost = 0
+        """Instructions that each entry takes off the slice."""
         self.gr = [0] * 16
         self.dr = [0, 0, 0, 0, 0, 0, 0xFFFF_0FF0, 0x400]
         self.cr2 = 0
@@ -195,6 +197,7 @@ class FakeHost:
         control.event_inj &= ~Event.V
         control.exit_int_info = 0
         result = self.script.popleft()(self, block) if self.script else preempt(self, block)
+        self.deadline -= self.exit_cost
         self._cached[vmcb] = _groups(block)
         return result or EntryResult.EXIT
 

@@ -263,6 +263,24 @@ def test_timer_of_the_local_apic_interrupts_the_guest_in_time() -> None:
     assert host.deadline == 5000
 
 
+@covers("run/timer")
+def test_what_entries_cost_shortens_the_slice_and_not_the_timer() -> None:
+    guest = Guest(CPUID, CPUID)
+    guest.host.exit_cost = 100
+    lapic = guest.cpu.lapic
+    lapic.write(ApicRegister.SVR, int(Svr.ASE) | 0xFF)
+    lapic.write(ApicRegister.LVT_TIMER, 0x40)
+    lapic.write(ApicRegister.TIMER_DIVIDE, 0xB)
+    lapic.write(ApicRegister.TIMER_INITIAL_COUNT, 700)
+    assert guest.run(slice_size=5000) == Preempted()
+    # The interrupt that is asked for at 700 comes at 500, and is asked for again.
+    assert [entry.deadline for entry in guest.entries] == [700, 600, 500, 700, 4600]
+    taken = [entry.v_intr >> 32 & 0xFF for entry in guest.entries]
+    assert taken == [0, 0, 0, 0, 0x40]
+    assert guest.host.icount == 4600
+    assert guest.host.deadline == 4500
+
+
 def test_masked_timer_interrupts_nobody() -> None:
     guest = Guest()
     guest.cpu.lapic.write(ApicRegister.TIMER_INITIAL_COUNT, 700)

@@ -1,5 +1,6 @@
 """What a block device keeps its sectors in."""
 
+import errno
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -57,10 +58,12 @@ class FileDisk:
             self._file: BinaryIO = path.open("rb" if read_only else "r+b", buffering=0)
             self.size = self._file.seek(0, 2)
         except OSError as error:
-            hint = "" if read_only else " Or make the disk read-only."
-            raise ImageError(
-                f"{path}: {error.strerror}. Give the path of a disk image.{hint}"
-            ) from None
+            advice = (
+                "The guest may write to its disk: make the file writable, or give a copy"
+                if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM) and not read_only
+                else "Give the path of a raw disk image"
+            )
+            raise ImageError(f"{path}: {error.strerror}. {advice}.") from None
         if self.size == 0 or self.size % SECTOR:
             self._file.close()
             raise ImageError(

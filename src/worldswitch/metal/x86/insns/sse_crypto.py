@@ -1,11 +1,8 @@
-"""AES rounds and carry-less multiplication. ref: APM4 AESENC ...; FIPS 197
-
-Without tables: eight bytes at a time are inverted in GF(2**8) as their 254th powers.
-"""
+"""AES rounds and carry-less multiplication. ref: APM4 AESENC ...; FIPS 197"""
 
 from typing import Any
 
-from worldswitch.engine import rotl, typed, u8, u32, u64, u128
+from worldswitch.engine import peek_u8, rotl, typed, u8, u32, u64, u128
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.lanes import repeated
 from worldswitch.metal.x86.state import Cpu
@@ -22,56 +19,24 @@ def doubled(a: u64) -> u64:
 
 
 @typed(inline=False)
-def field_product(a: u64, b: u64) -> u64:
-    """The products of bytes in GF(2**8)."""
+def looked_up(table: u64, a: u64) -> u64:
+    """Eight bytes, each replaced by what a table at a host address has for it."""
     result: u64 = 0
-    x = a
-    for n in range(8):
-        result = result ^ (x & (((b >> n) & ONES) * 0xFF))
-        x = doubled(x)
+    for n in range(0, 64, 8):
+        result = result | (u64(peek_u8(table + ((a >> n) & 0xFF))) << n)
     return result
 
 
-@typed(inline=False)
-def inverted(a: u64) -> u64:
-    """The inverses of bytes, zero for zero."""
-    a2 = field_product(a, a)
-    a3 = field_product(a2, a)
-    a6 = field_product(a3, a3)
-    a12 = field_product(a6, a6)
-    a15 = field_product(a12, a3)
-    a30 = field_product(a15, a15)
-    a60 = field_product(a30, a30)
-    a120 = field_product(a60, a60)
-    a240 = field_product(a120, a120)
-    return field_product(field_product(a240, a12), a2)
-
-
-def _rotation(count: int) -> Any:
-    """Bytes rotated left by `count` bits."""
-    kept, moved = repeated((0xFF << count) & 0xFF, 8), repeated(0xFF >> (8 - count), 8)
-
-    @typed(inline=True, name=f"rotate_bytes{count}")
-    def rotate(a: u64) -> u64:
-        return ((a << count) & kept) | ((a >> (8 - count)) & moved)
-
-    return rotate
-
-
-rotate1, rotate2, rotate3, rotate4, rotate6 = (_rotation(n) for n in (1, 2, 3, 4, 6))
-
-
-@typed(inline=False)
-def substituted(a: u64) -> u64:
+@typed(inline=True)
+def substituted(cpu: Cpu, a: u64) -> u64:
     """SubBytes of eight bytes."""
-    x = inverted(a)
-    return x ^ rotate1(x) ^ rotate2(x) ^ rotate3(x) ^ rotate4(x) ^ (ONES * 0x63)
+    return looked_up(cpu.constants, a)
 
 
-@typed(inline=False)
-def unsubstituted(a: u64) -> u64:
+@typed(inline=True)
+def unsubstituted(cpu: Cpu, a: u64) -> u64:
     """InvSubBytes of eight bytes."""
-    return inverted(rotate1(a) ^ rotate3(a) ^ rotate6(a) ^ (ONES * 0x05))
+    return looked_up(cpu.constants + 256, a)
 
 
 @typed(inline=False)
@@ -125,15 +90,15 @@ def columns_unmixed(a: u64) -> u64:
 
 
 @typed(inline=True)
-def sub_bytes(a: u128) -> u128:
+def sub_bytes(cpu: Cpu, a: u128) -> u128:
     """SubBytes."""
-    return wide(substituted(u64(a)), substituted(high_of(a)))
+    return wide(substituted(cpu, u64(a)), substituted(cpu, high_of(a)))
 
 
 @typed(inline=True)
-def unsub_bytes(a: u128) -> u128:
+def unsub_bytes(cpu: Cpu, a: u128) -> u128:
     """InvSubBytes."""
-    return wide(unsubstituted(u64(a)), unsubstituted(high_of(a)))
+    return wide(unsubstituted(cpu, u64(a)), unsubstituted(cpu, high_of(a)))
 
 
 @insn("AESENC", "66 0F 38 DC /r Vx,Wx", ref="APM4 AESENC", unit="sse", feature="aes")
@@ -142,7 +107,7 @@ def aesenc() -> Any:
 
     @typed(inline=True)
     def aesenc(cpu: Cpu, a: u128, key: u128) -> u128:
-        s = sub_bytes(rows_shifted(a))
+        s = sub_bytes(cpu, rows_shifted(a))
         return wide(columns_mixed(u64(s)), columns_mixed(high_of(s))) ^ key
 
     return aesenc
@@ -154,7 +119,7 @@ def aesenclast() -> Any:
 
     @typed(inline=True)
     def aesenclast(cpu: Cpu, a: u128, key: u128) -> u128:
-        return sub_bytes(rows_shifted(a)) ^ key
+        return sub_bytes(cpu, rows_shifted(a)) ^ key
 
     return aesenclast
 
@@ -165,7 +130,7 @@ def aesdec() -> Any:
 
     @typed(inline=True)
     def aesdec(cpu: Cpu, a: u128, key: u128) -> u128:
-        s = unsub_bytes(rows_unshifted(a))
+        s = unsub_bytes(cpu, rows_unshifted(a))
         return wide(columns_unmixed(u64(s)), columns_unmixed(high_of(s))) ^ key
 
     return aesdec
@@ -177,7 +142,7 @@ def aesdeclast() -> Any:
 
     @typed(inline=True)
     def aesdeclast(cpu: Cpu, a: u128, key: u128) -> u128:
-        return unsub_bytes(rows_unshifted(a)) ^ key
+        return unsub_bytes(cpu, rows_unshifted(a)) ^ key
 
     return aesdeclast
 
@@ -200,7 +165,7 @@ def aeskeygenassist() -> Any:
 
     @typed(inline=True)
     def aeskeygenassist(cpu: Cpu, key: u128, constant: u8) -> u128:
-        words = substituted((u64(key) >> 32) | (high_of(key) & 0xFFFF_FFFF_0000_0000))
+        words = substituted(cpu, (u64(key) >> 32) | (high_of(key) & 0xFFFF_FFFF_0000_0000))
         low = u32(words)
         high = u32(words >> 32)
         first = u64(low) | (u64(rotl(low, 24) ^ u32(constant)) << 32)
@@ -209,17 +174,25 @@ def aeskeygenassist() -> Any:
     return aeskeygenassist
 
 
+APART = sum(1 << n for n in range(0, 64, 5))
+APART_WIDE = sum(1 << n for n in range(0, 128, 5))
+
+
 @typed(inline=False)
 def carryless(a: u64, b: u64) -> u128:
-    """The product of polynomials over GF(2)."""
+    """The product of polynomials over GF(2).
+
+    Of numbers in which only every fifth bit is set, the product's sums of up to 13 ones stay
+    apart: their lowest bits are the carry-less product.
+    """
     result: u128 = 0
-    x = u128(a)
-    left = b
-    while left != 0:
-        if left & 1 != 0:
-            result = result ^ x
-        x = x << 1
-        left = left >> 1
+    for k in range(5):
+        total: u128 = 0
+        for n in range(5):
+            x = a & (u64(APART) << n)
+            y = b & (u64(APART) << ((k - n) % 5))
+            total = total ^ (u128(x) * u128(y))
+        result = result | (total & (u128(APART_WIDE) << k))
     return result
 
 

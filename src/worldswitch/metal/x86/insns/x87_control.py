@@ -23,6 +23,7 @@ EXCEPTIONS = 0x3F
 @typed(leaves=True, inline=True)
 def wait_for_errors(cpu: Cpu) -> None:
     """What waiting instructions do first: #MF for a pending exception. ref: APM5 6.8"""
+    # UNMODELLED: outside of 64-bit mode #GP and #SS of the operand's segment come before #MF.
     # UNMODELLED: FERR# and IGNNE# (CR0.NE = 0); nothing tells of the exception then.
     if cpu.x87_status & SUMMARY != 0 and cpu.cr0 & Cr0.NE != 0:
         fault(cpu, Vector.MF)
