@@ -10,7 +10,6 @@ program.text, program.symbols["wide"]
 """
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -75,5 +74,5 @@ def assemble(source: str, origin: int = 0) -> Program:
 def _relocation_types() -> dict[str, int]:
     from elftools.elf.enums import ENUM_RELOC_TYPE_x64
 
-    types: Mapping[str, Any] = ENUM_RELOC_TYPE_x64
-    return {name: number for name, number in types.items() if name in SIZES or name in RELATIVE}
+    types: Any = ENUM_RELOC_TYPE_x64
+    return {name: types[name] for name in (*SIZES, *RELATIVE)}
