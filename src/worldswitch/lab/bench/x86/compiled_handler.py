@@ -24,8 +24,9 @@ def handle(cpu: Cpu, block: u64) -> bool:
         poke_u64(block + RIP, peek_u64(block + RIP) + ACCESS_LENGTH)
         return True
     port = code == IOIO and peek_u64(block + EXIT_INFO_1) >> IOIO_PORT_SHIFT != FINISH_PORT
-    plain = code == CPUID or code == HLT or code == MSR  # noqa: SIM109 - of the typed subset
-    if port or plain:
+    if code == CPUID or code == HLT:
+        port = True
+    if port or code == MSR:
         poke_u64(block + RIP, peek_u64(block + NEXT_RIP))
         return True
     return False
