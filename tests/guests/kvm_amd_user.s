@@ -27,7 +27,7 @@
         .set OPEN, 2
         .set MMAP, 9
         .set IOCTL, 16
-        .set END, 60
+        .set EXIT_GROUP, 231            # KVM may have made a thread of the process
 
         .macro ioctl file, request, argument
         mov \file, %edi
@@ -105,7 +105,7 @@ run:    ioctl %r14d, KVM_RUN, $0
         cmp $EXIT_HLT, %eax
         je halt
         xor %edi, %edi
-        mov $END, %eax
+        mov $EXIT_GROUP, %eax
         syscall
 
 port:   mov 32(%rbp), %rax

@@ -1,7 +1,5 @@
 """An unmodified Debian kernel's own kvm-amd, on the modelled SVM: `--hypervisor none`."""
 
-import gzip
-import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,33 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.semantics.x86.assembler import assemble
+from tests.guests.linux_program import executable, with_program
 
 Images = Callable[[str], Path]
 SOURCE = Path(__file__).resolve().parents[1] / "guests" / "kvm_amd_user.s"
-HEADERS = 120
-BASE = 0x40_0000
-X86_64, EXECUTABLE = 62, 2
 IO, HLT, MMIO, SHUTDOWN = 2, 5, 6, 8
 """Exit reasons of KVM_RUN."""
-
-
-def program() -> bytes:
-    """The program as a static executable, whose memory is readable, writable and executable."""
-    made = assemble(SOURCE.read_text(), BASE + HEADERS)
-    size = HEADERS + len(made.text)
-    header = struct.pack(
-        "<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", EXECUTABLE, X86_64, 1, made.origin, 64, 0, 0,
-        64, 56, 1, 0, 0, 0,
-    )  # fmt: skip
-    return header + struct.pack("<IIQQQQQQ", 1, 7, 0, BASE, BASE, size, size, 4096) + made.text
-
-
-def member(name: str, data: bytes, mode: int) -> bytes:
-    """A file of a cpio archive."""
-    fields = [0, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
-    head = b"070701" + b"".join(b"%08X" % value for value in fields) + name.encode() + b"\0"
-    return b"".join(part + bytes(-len(part) % 4) for part in (head, data))
 
 
 def out(port: int, size: int, data: int) -> list[int]:
@@ -49,10 +26,9 @@ def out(port: int, size: int, data: int) -> list[int]:
 def test_kvm_amd_of_an_unmodified_kernel_runs_a_guest(
     amd64_image: Images, tmp_path: Path, kernel: str
 ) -> None:
-    extra = member("kvm_user", program(), 0o100755) + member("TRAILER!!!", b"", 0)
-    base = amd64_image(f"initramfs-{kernel}.cpio.gz").read_bytes()
-    initrd = tmp_path / "initrd"
-    initrd.write_bytes(base + bytes(-len(base) % 4) + gzip.compress(extra))
+    initrd = with_program(
+        amd64_image(f"initramfs-{kernel}.cpio.gz"), "kvm_user", executable(SOURCE), tmp_path
+    )
     line = f"console=ttyS0 quiet ws.modprobe=kvm-amd ws.run={quote('/kvm_user')}"
     command = [sys.executable, "-m", "worldswitch", "run", str(amd64_image(f"vmlinuz-{kernel}"))]
     options = ["--initrd", str(initrd), "--append", line, "--hypervisor", "none"]

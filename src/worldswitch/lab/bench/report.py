@@ -78,7 +78,7 @@ def print_report(outcomes: Iterable[Outcome], file: TextIO) -> None:
     """The table, one line for each side of each row."""
     outcomes = list(outcomes)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("What", min_width=26, overflow="fold")
+    table.add_column("What", min_width=20, overflow="fold")
     table.add_column("Side", no_wrap=True)
     for heading in ("Median", "Low to high", "Spread", "Ours/theirs"):
         table.add_column(heading, justify="right", no_wrap=True)
