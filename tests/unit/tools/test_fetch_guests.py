@@ -79,10 +79,10 @@ def test_fetch_cached_packages_needs_no_network(
 ) -> None:
     cached_images(tmp_path / "s390x")
     monkeypatch.setenv("PATH", "/nowhere")
-    assert fetch_guests.main(["--directory", str(tmp_path)]) == 0
+    assert fetch_guests.main(["--arch", "s390x", "--directory", str(tmp_path)]) == 0
     first = (tmp_path / "s390x" / "initramfs.cpio.gz").read_bytes()
     stamp = (tmp_path / "s390x" / "manifest.json").stat().st_mtime_ns
-    assert fetch_guests.main(["--directory", str(tmp_path)]) == 0
+    assert fetch_guests.main(["--arch", "s390x", "--directory", str(tmp_path)]) == 0
     assert (tmp_path / "s390x" / "initramfs.cpio.gz").read_bytes() == first
     assert (tmp_path / "s390x" / "manifest.json").stat().st_mtime_ns == stamp
 
