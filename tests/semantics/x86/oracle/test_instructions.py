@@ -15,7 +15,15 @@ SHARE, SHARE_SPINS = 250, 4
 """Instructions of a group, and states of each, that every change runs."""
 LONG_BATCHES, LONG_SPINS = 25, 40
 """Batches of a thousand instructions, and states of each, in the long suite: a million a group."""
-GROUPS = [(name, narrow) for narrow in (False, True) for name in groups(narrow)]
+OPEN = ("x87", "mmx", "sse")
+"""Groups whose differences from the emulator are not settled yet: they are compared with the
+host's processor alone (test_x87_host.py, test_sse_*.py), and here in 64-bit code but for x87."""
+GROUPS = [
+    (name, narrow)
+    for narrow in (False, True)
+    for name in groups(narrow)
+    if not name.startswith(OPEN if narrow else "x87")
+]
 IDS = [f"{name}, {32 if narrow else 64} bit" for name, narrow in GROUPS]
 
 
