@@ -29,6 +29,7 @@ from worldswitch.metal.x86.codecache import code_written
 from worldswitch.metal.x86.leave import fault_with
 from worldswitch.metal.x86.mode import MODE_LONG, PAGE
 from worldswitch.metal.x86.paging import (
+    canonical,
     check_write,
     fill,
     read_slowly,
@@ -57,9 +58,13 @@ def linear(cpu: Cpu, address: u64) -> u64:
 
 @typed(leaves=True)
 def check_alignment(cpu: Cpu, context: u64, address: u64, size: u64) -> None:
-    """#AC(0) for a user's access that is not aligned, if the context says so. ref: APM2 8.2.18"""
+    """#AC(0) for a user's access that is not aligned, if the context says so. ref: APM2 8.2.18
+
+    An address that is not canonical is #GP or #SS, which come first.
+    """
     if context & 7 == USER_DATA_ALIGNED and address & (size - 1) != 0:
-        fault_with(cpu, Vector.AC, 0)
+        if cpu.mode & MODE_LONG == 0 or canonical(cpu, address):
+            fault_with(cpu, Vector.AC, 0)
 
 
 @typed(leaves=True, inline=False)

@@ -10,6 +10,7 @@ from worldswitch.metal.x86.decode_bits import PREFIX_ADDRESS
 from worldswitch.metal.x86.decode_text import address_mask
 from worldswitch.metal.x86.leave import fault_with
 from worldswitch.metal.x86.mode import MODE_ALIGN, MODE_CODE32, MODE_LONG
+from worldswitch.metal.x86.paging import canonical
 from worldswitch.metal.x86.segment_checks import check_segment
 from worldswitch.metal.x86.state import ES, FLAT, Cpu, Record
 
@@ -52,7 +53,9 @@ def checked_place(cpu: Cpu, seg: u64, offset: u64, size: u64, write: bool) -> u6
         check_segment(cpu, seg, offset, size, write)
         linear = linear & 0xFFFF_FFFF
     if cpu.mode & MODE_ALIGN != 0 and linear & (size - 1) != 0:
-        fault_with(cpu, Vector.AC, 0)
+        # An address that is not canonical is #GP or #SS, which the access itself presents.
+        if cpu.mode & MODE_LONG == 0 or canonical(cpu, linear):
+            fault_with(cpu, Vector.AC, 0)
     return linear
 
 

@@ -28,6 +28,7 @@ from tests.semantics.x86.oracle.traits import (
     STACK,
     STRING,
     TO_OPERAND,
+    WAITS,
 )
 from tests.semantics.x86.oracle.values import Values
 from worldswitch.metal.x86.insn import Insn
@@ -345,7 +346,7 @@ class Generator:
             draft.item.mnemonic, draft.item.symbol, text, draft.offset,
             slot.ljust(SLOT, b"\xf4"), tuple(draft.gprs), flags, self.values.floating(),
             bytes(window), draft.number, frozenset(draft.fixed), self.narrow,
-            draft.rules.unit, bool(draft.patches),
+            "x87" if draft.item.mnemonic in WAITS else draft.rules.unit, bool(draft.patches),
         )  # fmt: skip
 
     def _implicit(self, draft: Draft) -> None:

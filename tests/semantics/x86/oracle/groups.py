@@ -5,7 +5,7 @@ from functools import cache
 
 import worldswitch.metal.x86.insns
 from tests.semantics.x86.oracle.generate import Generator
-from tests.semantics.x86.oracle.traits import ABSENT, DIVISION, SEGMENT_LOADS, STACK, STRING
+from tests.semantics.x86.oracle.traits import ABSENT, DIVISION, SEGMENT_LOADS, STACK, STRING, WAITS
 from worldswitch.arch.x86.models import MODELS
 from worldswitch.metal.x86.features import MODELLED
 from worldswitch.metal.x86.insn import TABLE, Insn
@@ -27,8 +27,8 @@ SUBJECTS = {
 def subject(item: Insn) -> str:
     """The group that an instruction belongs to."""
     name, encoding, rules = item.mnemonic, item.encoding, item.rules
-    if rules.unit in ("x87", "mmx"):
-        return rules.unit
+    if rules.unit in ("x87", "mmx") or name in WAITS:
+        return rules.unit or "x87"
     if rules.unit:
         return f"{rules.unit} {MAPS[encoding.map]}{PREFIXES[encoding.prefix]}"
     if rules.cpl0:

@@ -121,6 +121,7 @@ class Ours:
         raw.seg_attr[7] = 0x8B
         raw.seg_attr[6] = 0
         raw.x87_cs = raw.x87_ds = 0
+        raw.x87_control, raw.x87_status = 0x37F, 0
         raw.cr0, raw.cr3, raw.cr4, raw.efer = 0x8005_0033, PAGES, 0x4_0628, 0xD01
         raw.jump_generation += 1
         processor.call("update_mode")

@@ -22,6 +22,7 @@ AREA_512 = {"FXSAVE", "FXRSTOR"}
 """Their memory operand has 512 bytes."""
 LOADS_MXCSR = {"LDMXCSR": 0, "FXRSTOR": 24}
 """Where in the operand MXCSR is, which must not have reserved bits."""
+WAITS = {"WAIT", "FWAIT"}
 LENGTHS = {"PCMPESTRI", "PCMPESTRM"}
 """RAX and RDX are lengths. The emulator does not come back if one is -2**31."""
 DIVISION = {"DIV", "IDIV"}
