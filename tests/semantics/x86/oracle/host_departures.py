@@ -49,7 +49,8 @@ def pushes_segment(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """PUSH of a segment register, not as a word."""
     segments = ("06", "0E", "16", "1E", "0F_A0", "0F_A8")
     parts = case.symbol.split(":")
-    return parts[1] in segments and parts[2] != "16"
+    same = ours["vector"] == theirs["vector"] or ours["vector"] == 17
+    return same and parts[1] in segments and parts[2] != "16"
 
 
 def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -78,8 +79,9 @@ def rounds_otherwise(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 
 def stores_nothing(case: Case, ours: Outcome, theirs: Outcome) -> bool:
-    """We refuse the segment of a store that an unmasked exception prevents."""
-    return case.narrow and ours["vector"] == 13 and theirs["vector"] < 0 and theirs["fsw"] & ES != 0
+    """We refuse the operand of a store that an unmasked exception prevents."""
+    refused = ours["vector"] == 17 or case.narrow and ours["vector"] == 13
+    return refused and theirs["vector"] < 0 and theirs["fsw"] & ES != 0
 
 
 def pending_first(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -144,7 +146,7 @@ ROWS = [
     ),
     Known(
         HOST,
-        "does not look at the segment of a store that an unmasked exception prevents",
+        "does not look at the operand of a store that an unmasked exception prevents",
         "APM2 8.5.1 Priorities",
         frozenset({"FST", "FSTP", "FIST", "FISTP", "FISTTP", "FBSTP"}),
         stores_nothing,
@@ -184,11 +186,11 @@ ROWS = [
     ),
     Known(
         HOST,
-        "leaves the bytes behind the pushed selector as they were",
+        "leaves the bytes behind the pushed selector as they were, so is aligned as a word",
         "SDM 2 PUSH; APM3 3 PUSH",
         frozenset({"PUSH"}),
         pushes_segment,
-        frozenset({"window"}),
+        FAULT | {"window", "rsp"},
     ),
     Known(
         HOST,
@@ -224,6 +226,15 @@ ROWS = [
     ),
     Known(
         HOST,
+        "checks the alignment of the whole operand, we that of each byte; and of the place below "
+        "the frame, which is only tried",
+        "APM2 8.2.18; APM3 3 ENTER",
+        frozenset({"MASKMOVDQU", "MASKMOVQ", "ENTER"}),
+        lambda case, ours, theirs: theirs["vector"] == 17,
+        ANY,
+    ),
+    Known(
+        HOST,
         "finds an address that is not canonical, or #AC, before the alignment that is #GP",
         "APM2 8.5.1 Priorities; APM3 3 CMPXCHG16B; APM5 FXSAVE",
         frozenset({"FXSAVE", "FXRSTOR", "CMPXCHG8B"}),
@@ -234,7 +245,7 @@ ROWS = [
         HOST,
         "has another order of #GP, #PF and #AC",
         "APM2 8.5.1 Priorities",
-        frozenset(STRING | {"FBSTP", "FBLD", "FRSTOR", "FNSAVE", "FLDENV", "FNSTENV"}),
+        frozenset(STRING | {"FSTP", "FBSTP", "FBLD", "FRSTOR", "FNSAVE", "FLDENV", "FNSTENV"}),
         lambda case, ours, theirs: {ours["vector"], theirs["vector"]} <= {12, 13, 14, 17},
         FAULT,
     ),
