@@ -80,7 +80,7 @@ def rounds_otherwise(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def stores_nothing(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """We refuse the operand of a store that an unmasked exception prevents."""
-    refused = ours["vector"] == 17 or case.narrow and ours["vector"] == 13
+    refused = ours["vector"] == 17 or (case.narrow and ours["vector"] == 13)
     return refused and theirs["vector"] < 0 and theirs["fsw"] & ES != 0
 
 
