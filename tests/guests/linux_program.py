@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 from initramfs import CpioEntry, newc_archive
@@ -24,10 +25,10 @@ def executable(source: Path) -> bytes:
     return header + struct.pack("<IIQQQQQQ", 1, 7, 0, BASE, BASE, size, size, 4096) + made.text
 
 
-def with_program(archive: Path, name: str, program: bytes, folder: Path) -> Path:
-    """A copy of an initramfs that has the program in its root, in `folder`."""
+def with_programs(archive: Path, programs: Mapping[str, bytes], folder: Path) -> Path:
+    """A copy of an initramfs, in `folder`, that has the programs in its root."""
     base = archive.read_bytes()
-    more = gzip.compress(newc_archive([CpioEntry(name, 0o100755, program)]))
+    files = [CpioEntry(name, 0o100755, program) for name, program in programs.items()]
     made = folder / "initrd"
-    made.write_bytes(base + bytes(-len(base) % 4) + more)
+    made.write_bytes(base + bytes(-len(base) % 4) + gzip.compress(newc_archive(files)))
     return made

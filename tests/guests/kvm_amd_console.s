@@ -1,4 +1,4 @@
-# A program for Linux on x86-64 that has KVM run a guest: no libc, no user-space hypervisor.
+# A program for Linux on x86-64 that has KVM run a guest and is its console: no libc.
 #
 # The guest's bytes to port 3F8 go to the standard output, a byte to port 501 ends the program with
 # that status. A byte read from port 60 is 5A. Stores outside of the guest's memory are shown as an
