@@ -41,13 +41,13 @@ run: $(READY) ## the demonstration; with ARGS, `worldswitch run` with them
 	@$(BIN)/worldswitch $(if $(ARGS),run $(ARGS),demo)
 
 test: $(READY) ## the tests that every change runs; ARGS go to pytest
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not long" $(ARGS)
 
 long: $(READY) ## the long suite alone: a million states of each instruction format, fuzzing
-	@$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 test-long: $(READY) ## all tests, the long ones too
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 bench: $(READY) ## measure the budgets, beside QEMU and Unicorn where they are installed
 	@$(BIN)/worldswitch bench $(ARGS)

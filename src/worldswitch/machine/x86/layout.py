@@ -10,6 +10,8 @@ from enum import IntEnum
 
 KIBIBYTE, MEBIBYTE, GIBIBYTE = 1 << 10, 1 << 20, 1 << 30
 LOWEST_MEMORY = 2 * MEBIBYTE
+BDA = 0x400
+"""The BIOS data area, of 256 bytes."""
 EBDA = 0x9_FC00
 """End of conventional memory: the last KiB is the firmware's."""
 LEGACY_HOLE = 0xA_0000

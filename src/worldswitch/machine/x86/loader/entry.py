@@ -1,5 +1,6 @@
 """What a loader makes of an image: bytes to place, and the state that the processor begins in."""
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -15,7 +16,10 @@ from worldswitch.machine.image import ImageError
 from worldswitch.machine.x86.acpi_tables import Tables
 from worldswitch.machine.x86.dma import Memory
 from worldswitch.machine.x86.layout import (
+    BDA,
     EBDA,
+    KIBIBYTE,
+    LEGACY_HOLE,
     LOWEST_MEMORY,
     MEBIBYTE,
     RangeType,
@@ -25,6 +29,9 @@ from worldswitch.machine.x86.layout import (
 
 BOOT_AREA = 0x1000
 """Where the structures of boot protocols begin; they end below the EBDA."""
+COM1 = 0x3F8
+ONE_SERIAL_PORT, HAS_X87 = 1 << 9, 1 << 1
+"""Bits of the equipment word."""
 CHUNK = 1 << 20
 PAGE = 4096
 CODE, DATA = 0x10, 0x18
@@ -113,6 +120,23 @@ class Entry:
                 memory.write(start, bytes(min(CHUNK, part.end - start)))
 
 
+def bios_data() -> list[Part]:
+    """What firmware says of itself in low memory; hypervisors find the end of memory there.
+
+    ref: IBM PC/AT Technical Reference, BIOS data area.
+    """
+    area = bytearray(256)
+    struct.pack_into("<H", area, 0x00, COM1)
+    struct.pack_into("<H", area, 0x0E, EBDA >> 4)
+    struct.pack_into("<H", area, 0x10, ONE_SERIAL_PORT | HAS_X87)
+    struct.pack_into("<H", area, 0x13, EBDA // KIBIBYTE)
+    extension = bytes([(LEGACY_HOLE - EBDA) // KIBIBYTE])
+    return [
+        Part(BDA, bytes(area), len(area), "the BIOS data area"),
+        Part(EBDA, extension, 1, "the extended BIOS data area"),
+    ]
+
+
 @dataclass(frozen=True)
 class Platform:
     """The board that an image is loaded for. memory: bytes of RAM."""
@@ -133,7 +157,8 @@ class Placement:
         self.map = memory_map(platform.memory)
         self._usable = [part for part in self.map if part.type is RangeType.USABLE]
         tables = platform.tables
-        self.parts = [Part(tables.address, tables.data, len(tables.data), "the ACPI tables")]
+        self.parts = bios_data()
+        self.parts.append(Part(tables.address, tables.data, len(tables.data), "the ACPI tables"))
         self._next = BOOT_AREA
 
     @property
