@@ -9,6 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.guests.vmlinux import unpacked
 from tests.real import disk_image
 
 Images = Callable[[str], Path]
@@ -90,6 +91,17 @@ def test_debian_kernel_boots_from_a_disk_and_keeps_what_it_wrote(
     assert f"ARCHITECTURE x86_64 of {digest}".encode() in result.stdout
     assert disk_image.read(disk, "/made") == b"made by the guest\n"
     assert disk_image.check(disk) == 0
+
+
+@pytest.mark.real
+def test_debian_kernel_unpacked_boots_by_pvh(amd64_image: Images, tmp_path: Path) -> None:
+    kernel = tmp_path / "vmlinux"
+    kernel.write_bytes(unpacked(amd64_image("vmlinuz-6.1")))
+    command = [*COMMAND, str(kernel), "--initrd", str(amd64_image("initramfs.cpio.gz"))]
+    command += ["--append", "console=ttyS0", "--hypervisor", "svm"]
+    result = subprocess.run(command, capture_output=True, timeout=900, check=False)
+    assert result.returncode == 0, result.stderr.decode()
+    assert b"WORLDSWITCH-GUEST-READY Linux 6.1." in result.stdout
 
 
 @pytest.mark.real
