@@ -80,6 +80,7 @@ class StatusC(IntFlag):
 
 
 ENABLES = StatusB.UIE | StatusB.AIE | StatusB.PIE
+CAUSES = (StatusC.PF, StatusC.UF, StatusC.AF)
 
 
 def periodic_hz(register_a: int) -> int:
@@ -113,6 +114,8 @@ class Cmos:
         self._level = False
         self._done = clock.now
         """Guest time up to which events were looked at."""
+        self._times: dict[StatusC, int | None] = {}
+        """When each flag of register C is set next; empty: to be found anew."""
 
     def attach(self, ports: PortBus) -> None:
         """Answer at the usual ports."""
@@ -192,32 +195,37 @@ class Cmos:
             return None
         return -(-(after * hz // NANOSECONDS + 1) * NANOSECONDS // hz)
 
-    def _causes(self, after: int) -> dict[StatusC, int | None]:
-        """When each flag of register C is set next, behind `after`."""
-        runs = self._stopped is None
-        return {
-            StatusC.PF: self._next_periodic(after),
-            StatusC.UF: self._next_second(after) if runs else None,
-            StatusC.AF: self._next_alarm(after) if runs else None,
-        }
+    def _next(self, flag: StatusC, after: int) -> int | None:
+        """When a flag of register C is set next, behind `after`."""
+        if flag is StatusC.PF:
+            return self._next_periodic(after)
+        if self._stopped is not None:
+            return None
+        return self._next_second(after) if flag is StatusC.UF else self._next_alarm(after)
+
+    def _causes(self) -> dict[StatusC, int | None]:
+        """When each flag of register C is set next."""
+        if not self._times:
+            self._times = {flag: self._next(flag, self._done) for flag in CAUSES}
+        return self._times
 
     def next_event(self) -> int | None:
         """When the next interrupt is due; None: none is enabled, or one is already asked for."""
         if not self._b & ENABLES or self._c & StatusC.IRQF:
             return None
         times = [
-            time
-            for flag, time in self._causes(self._done).items()
-            if self._b & flag and time is not None
+            time for flag, time in self._causes().items() if self._b & flag and time is not None
         ]
         return min(times, default=None)
 
     def run_events(self) -> None:
         """Set the flags of what has happened, and ask for an interrupt if one is enabled."""
         now = self._clock.now
-        for flag, time in self._causes(self._done).items():
+        causes = self._causes()
+        for flag, time in causes.items():
             if time is not None and time <= now:
                 self._c |= flag
+                causes[flag] = self._next(flag, now)
         self._done = now
         self._update()
 
@@ -326,6 +334,7 @@ class Cmos:
             self._index = value & 0x7F
             return
         self.run_events()
+        self._times.clear()
         if self._index in CLOCK_REGISTERS:
             self._write_clock(self._index, value)
             return
