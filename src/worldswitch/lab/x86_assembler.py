@@ -1,4 +1,4 @@
-"""Guest programs assembled by the LLVM of llvmlite, which knows the host's own code for certain.
+"""The assembler of x86 programs: LLVM's, as llvmlite has it. That of s390x is the metal's own.
 
 program = assemble('''
     .code16
@@ -7,6 +7,8 @@ program = assemble('''
     wide: hlt
 ''', origin=0x8000)
 program.text, program.symbols["wide"]
+
+llvmlite gives the parser of the host's own assembly alone, so this needs an x86-64 host.
 """
 
 import io
@@ -33,6 +35,9 @@ class Program:
 
 @lru_cache
 def _machine() -> Any:
+    if not llvm.get_default_triple().startswith("x86_64"):
+        # LLVM itself would end the process.
+        raise RuntimeError("x86 programs can be assembled on x86-64 hosts only")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
@@ -41,9 +46,11 @@ def _machine() -> Any:
 
 @lru_cache(maxsize=256)
 def assemble(source: str, origin: int = 0) -> Program:
-    """Assemble AT&T text; it starts in 64-bit mode. Absolute addresses count from `origin`.
+    """Assemble text, of `.code64` and in AT&T syntax until it says `.code32`, `.intel_syntax`.
 
-    For text that is wrong, LLVM prints a message and ends the process.
+    Absolute addresses count from `origin`. Raises ValueError for a symbol that is not defined and
+    RuntimeError on hosts that are not x86-64. For text that is wrong, LLVM prints a message with
+    the line and ends the process.
     """
     escaped = "".join(
         chr(c) if 32 <= c < 127 and chr(c) not in '"\\' else f"\\{c:02X}"
