@@ -31,7 +31,7 @@ from worldswitch.arch.s390x.sie_controls import CpuStat, Eca, Ecb, Ecb2, Ecb3, I
 from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.x86.vmcb import Vmcb
 from worldswitch.hypervisor.sie.interception import INTERCEPTIONS
-from worldswitch.lab.demo.switch import FIELDS
+from worldswitch.lab.demo.s390x.fields import FIELDS
 from worldswitch.machine.s390x.modelled import MODELLED_FACILITIES
 from worldswitch.metal.s390x.insn import TABLE, Insn, Intercept
 from worldswitch.metal.s390x.leave import Exit
@@ -197,7 +197,7 @@ def facilities() -> Iterator[str]:
 def interceptions() -> Iterator[str]:
     """Interception codes: whether the metal leaves a guest so, and who handles it."""
     yield "## Interception codes of SIE\n"
-    yield "`worldswitch demo` shows each modelled one.\n"
+    yield "`worldswitch demo --architecture s390x` shows each modelled one.\n"
     rows: list[tuple[object, ...]] = []
     for code in Icpt:
         handler: Any = INTERCEPTIONS[code]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from initramfs import CpioEntry, newc_archive
 
-from tests.semantics.x86.assembler import assemble
+from worldswitch.lab.x86_assembler import assemble
 
 HEADERS = 120
 BASE = 0x40_0000

@@ -11,7 +11,6 @@ the label `done` is added: it ends the run.
 import re
 from typing import Any
 
-from tests.semantics.x86.assembler import Program, assemble
 from worldswitch.arch.x86.models import cpu_model
 from worldswitch.hypervisor import requests
 from worldswitch.hypervisor.outcome import NotOperating, Preempted, RunEnd, ToMachine, Wait
@@ -19,6 +18,7 @@ from worldswitch.hypervisor.svm.backend import SvmBackEnd
 from worldswitch.hypervisor.svm.options import SvmOptions
 from worldswitch.hypervisor.svm.vcpu import SvmVcpu
 from worldswitch.hypervisor.x86.state import CpuState, SegmentState
+from worldswitch.lab.x86_assembler import Program, assemble
 from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.processor import Complex
 from worldswitch.metal.x86.storage import Storage

@@ -71,12 +71,17 @@ def check_vmcb(
     _report(Vmcb.describe(data), all_violations(data, SvmHost.of(model)))
 
 
-def _report(rows: "list[Row]", violations: "list[Violation]") -> None:
-    """Print a block and the rules that it breaks; raises typer.Exit with the status."""
+def print_rows(rows: "list[Row]") -> None:
+    """Print fields of a control block: offset, name, value, meaning."""
     width = max(len(row.name) for row in rows)
     for row in rows:
         value = row.value if len(row.value) <= LONGEST_VALUE else f"{row.value[:LONGEST_VALUE]}..."
         typer.echo(f"{row.offset:03X} {row.name:{width}} {value:20} {row.meaning}".rstrip())
+
+
+def _report(rows: "list[Row]", violations: "list[Violation]") -> None:
+    """Print a block and the rules that it breaks; raises typer.Exit with the status."""
+    print_rows(rows)
     for violation in violations:
         typer.echo(f"{violation.rule}: {violation.message} ({violation.ref})", err=True)
     raise typer.Exit(STATUS_BROKEN_RULES if violations else 0)

@@ -1,4 +1,4 @@
-"""Guest programs assembled by the LLVM of llvmlite, which knows the host's own code for certain.
+"""The assembler of x86 programs: LLVM's, as llvmlite has it. That of s390x is the metal's own.
 
 program = assemble('''
     .code16
@@ -7,6 +7,8 @@ program = assemble('''
     wide: hlt
 ''', origin=0x8000)
 program.text, program.symbols["wide"]
+
+llvmlite gives the parser of the host's own assembly alone, so this needs an x86-64 host.
 """
 
 import io
@@ -22,6 +24,10 @@ SIZES = {"R_X86_64_8": 1, "R_X86_64_16": 2, "R_X86_64_32": 4, "R_X86_64_32S": 4,
 RELATIVE = {"R_X86_64_PC8": 1, "R_X86_64_PC16": 2, "R_X86_64_PC32": 4, "R_X86_64_PLT32": 4}
 
 
+class UnavailableError(RuntimeError):
+    """There is no assembler for x86 on this host."""
+
+
 @dataclass(frozen=True)
 class Program:
     """Machine code for one address, and where its labels are."""
@@ -33,6 +39,9 @@ class Program:
 
 @lru_cache
 def _machine() -> Any:
+    if not llvm.get_default_triple().startswith("x86_64"):
+        # LLVM itself would end the process.
+        raise UnavailableError("x86 programs can be assembled on x86-64 hosts only")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
@@ -41,9 +50,11 @@ def _machine() -> Any:
 
 @lru_cache(maxsize=256)
 def assemble(source: str, origin: int = 0) -> Program:
-    """Assemble AT&T text; it starts in 64-bit mode. Absolute addresses count from `origin`.
+    """Assemble text, of `.code64` and in AT&T syntax until it says `.code32`, `.intel_syntax`.
 
-    For text that is wrong, LLVM prints a message and ends the process.
+    Absolute addresses count from `origin`. Raises ValueError for a symbol that is not defined and
+    UnavailableError on hosts that are not x86-64. For text that is wrong, LLVM prints a message
+    with the line and ends the process.
     """
     escaped = "".join(
         chr(c) if 32 <= c < 127 and chr(c) not in '"\\' else f"\\{c:02X}"
@@ -55,13 +66,13 @@ def assemble(source: str, origin: int = 0) -> Program:
     section: Any = elf.get_section_by_name(".text")
     text = bytearray(section.data())
     table: Any = elf.get_section_by_name(".symtab")
-    symbols = {s.name: origin + s["st_value"] for s in table.iter_symbols() if s.name}
+    symbols = {s.name: _value(s, origin) for s in table.iter_symbols() if s.name}
     fixups: Any = elf.get_section_by_name(".rela.text")
     kinds = {v: k for k, v in _relocation_types().items()}
     for fixup in fixups.iter_relocations() if fixups else ():
         symbol = table.get_symbol(fixup["r_info_sym"])
         kind, at = kinds[fixup["r_info_type"]], fixup["r_offset"]
-        value = origin + symbol["st_value"] + fixup["r_addend"]
+        value = _value(symbol, origin) + fixup["r_addend"]
         if symbol["st_shndx"] == "SHN_UNDEF":
             raise ValueError(f"{symbol.name} is not defined")
         if kind in RELATIVE:
@@ -69,6 +80,12 @@ def assemble(source: str, origin: int = 0) -> Program:
         size = RELATIVE.get(kind) or SIZES[kind]
         text[at : at + size] = (value % (1 << 8 * size)).to_bytes(size, "little")
     return Program(origin, bytes(text), symbols)
+
+
+def _value(symbol: Any, origin: int) -> int:
+    """A label's address, or what `.set` gave a symbol."""
+    value: int = symbol["st_value"]
+    return value if symbol["st_shndx"] == "SHN_ABS" else origin + value
 
 
 def _relocation_types() -> dict[str, int]:

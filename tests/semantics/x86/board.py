@@ -1,7 +1,7 @@
 """A processor that begins in real mode, for tests of programs that make their own world."""
 
-from tests.semantics.x86.assembler import Program, assemble
 from worldswitch.arch.x86.models import MODELS
+from worldswitch.lab.x86_assembler import Program, assemble
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.processor import Bus, Complex
 from worldswitch.metal.x86.storage import Storage

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.semantics.x86.assembler import assemble
 from tests.semantics.x86.board import CS, RAX, RCX, RSP, Board
 from tests.semantics.x86.world import K32, STACK0, TSS, World
+from worldswitch.lab.x86_assembler import assemble
 from worldswitch.metal.x86.leave import Exit
 
 GP, UD = 13, 6

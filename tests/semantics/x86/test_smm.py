@@ -4,9 +4,9 @@ from functools import cache
 
 import pytest
 
-from tests.semantics.x86.assembler import assemble
 from tests.semantics.x86.board import CS, DS, RAX, RCX, SS, Board
 from tests.semantics.x86.world import CODE, K64, KDATA, STACK0, U64, UDATA, World
+from worldswitch.lab.x86_assembler import assemble
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.pending import PENDING_NMI, PENDING_SMI
 

@@ -8,8 +8,8 @@ exception halts at HANDLERS + vector; `world.outcome()` says which it was, and w
 import struct
 from dataclasses import dataclass
 
-from tests.semantics.x86.assembler import Program, assemble
 from tests.semantics.x86.board import CS, DS, ES, FS, GS, RSP, SS, TR, Board
+from worldswitch.lab.x86_assembler import Program, assemble
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.processor import Bus
 

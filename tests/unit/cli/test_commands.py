@@ -284,26 +284,6 @@ def test_ranges_of_numbers_fold_three_and_more(numbers: set[int], text: str) -> 
     assert ranges(frozenset(numbers)) == text
 
 
-def test_demo_printed_has_the_interceptions() -> None:
-    status, text = run("demo", "--engine", "python")
-    assert status == 0
-    for word in ("INST 04", "VALIDITY 20", "PV_NOTIFY 6C", "host fault"):
-        assert word in text
-
-
-def test_demo_source_is_the_programs() -> None:
-    status, text = run("demo", "--source")
-    assert status == 0
-    assert "diag %r1, %r3, 0x500" in text
-
-
-def test_demo_shown_one_switch_has_the_state_description() -> None:
-    status, text = run("demo", "--engine", "python", "--show", "1")
-    assert status == 0
-    assert "icptcode" in text
-    assert run("demo", "--engine", "python", "--show", "99")[0] == STATUS_USAGE
-
-
 def test_bench_of_an_unknown_section_ends_with_2() -> None:
     status, text = run("bench", "nothing")
     assert status == STATUS_USAGE

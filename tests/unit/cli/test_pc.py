@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.semantics.x86.assembler import assemble
 from worldswitch.arch.x86.cpuid import FEATURES
 from worldswitch.arch.x86.models import MODELS
 from worldswitch.cli.main import app
 from worldswitch.cli.statuses import STATUS_USAGE
+from worldswitch.lab.x86_assembler import assemble
 from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
 from worldswitch.machine.x86.loader import linux
 from worldswitch.machine.x86.virtio import disk

@@ -1,1 +1,1 @@
-"""The demonstration: small guests that leave SIE in every way there is."""
+"""The demonstration: small guests that leave SIE and SVM in every way there is."""

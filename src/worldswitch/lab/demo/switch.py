@@ -1,50 +1,23 @@
 """One world switch, as the hypervisor finds it."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 
-from worldswitch.arch.fields import Names, meaning
-from worldswitch.arch.s390x.program import ProgramCode
-from worldswitch.arch.s390x.sie_controls import Icpt
-from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.metal.interface import EntryResult
-
-_INSTRUCTION = ("ipa", "ipb")
-FIELDS: dict[Icpt, tuple[str, ...]] = {
-    Icpt.INST: _INSTRUCTION,
-    Icpt.PROGI: ("iprcc", "pgmilc"),
-    Icpt.INSTPROGI: ("ipa", "iprcc", "perc", "peraddr"),
-    Icpt.EXTREQ: ("cpuflags",),
-    Icpt.EXTINT: ("eic",),
-    Icpt.IOREQ: ("cpuflags",),
-    Icpt.WAIT: ("gpsw_mask",),
-    Icpt.VALIDITY: ("ipb",),
-    Icpt.STOP: ("cpuflags",),
-    Icpt.OPEREXC: ("ipa",),
-    Icpt.PARTEXEC: _INSTRUCTION,
-    Icpt.IOINST: _INSTRUCTION,
-    Icpt.KSS: (),
-    Icpt.PV_INSTR: _INSTRUCTION,
-    Icpt.INT_ENABLE: ("lctl", "gcr6"),
-    Icpt.MCHKREQ: ("ictl", "gpsw_mask"),
-    Icpt.PV_NOTIFY: _INSTRUCTION,
-    Icpt.PV_PREF: (),
-}
-"""The fields of the state description that say more about an interception."""
-NAMES: dict[str, Names] = {"iprcc": ProgramCode}
-"""Names of values whose field has none, as several things may be or-ed into it."""
 
 
 @dataclass(frozen=True)
 class Switch:
     """An exit from the guest.
 
-    why: the interception, or how SIE ended without one. did: what the guest did. details: what
-    the state description and the host's registers say of it. answer: the hypervisor's part.
-    block: the bytes of the state description.
+    code: the interception or exit code. name: what the table calls it, or how the entry ended
+    without one. did: what the guest did. details: what the control block and the host's registers
+    say of it. answer: the hypervisor's part. block: the bytes of the control block.
     """
 
     result: EntryResult
-    code: Icpt
+    code: IntEnum
+    name: str
     did: str
     details: tuple[str, ...]
     answer: str
@@ -52,22 +25,5 @@ class Switch:
 
     @property
     def why(self) -> str:
-        """The interception by name and code, or how SIE ended."""
-        if self.result is not EntryResult.EXIT:
-            return self.result.value
-        return f"{self.code.name} {self.code:02X}"
-
-
-def field_text(block: StateDescription, name: str) -> str:
-    """`name value MEANING` of one field."""
-    value = getattr(block, name)
-    field = block.fields.get(name) or block.inner_fields[name]
-    text = meaning(NAMES.get(name, field.names), value, field.size * 8)
-    return f"{name} {value:0{field.size * 2}X} {text}".rstrip()
-
-
-def field_texts(block: StateDescription, result: EntryResult) -> tuple[str, ...]:
-    """What the state description says, the guest PSW's address last."""
-    names = FIELDS[Icpt(block.icptcode)] if result is EntryResult.EXIT else ()
-    texts = [field_text(block, name) for name in names]
-    return (*texts, f"gpsw at {block.gpsw_addr:X}")
+        """The exit by name and code, or how the entry ended."""
+        return self.name if self.result is EntryResult.EXIT else self.result.value

@@ -10,16 +10,13 @@ import platform
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from io import BytesIO
 
-import llvmlite.binding as llvm
 import unicorn
-from elftools.elf.elffile import ELFFile
 from unicorn import x86_const
 
+from worldswitch.lab.x86_assembler import assemble
+
 SIZE = 64
-TRIPLE = "x86_64-unknown-linux-gnu"
 LOOP = """
         .text
         .globl run
@@ -63,18 +60,9 @@ class Case:
 Result = tuple[int, int, int, int]
 
 
-@cache
-def assemble(body: str, first: str = "") -> bytes:
+def loop(body: str, first: str = "") -> bytes:
     """Machine code, for any place, of the loop around instructions; `first` comes before it."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    llvm.initialize_native_asmparser()
-    lines = LOOP.replace("FIRST", first).replace("BODY", body).splitlines()
-    text = "".join(f'module asm "{line}"\n' for line in lines)
-    machine = llvm.Target.from_triple(TRIPLE).create_target_machine()
-    module = llvm.parse_assembly(f'target triple = "{TRIPLE}"\n{text}')
-    section = ELFFile(BytesIO(machine.emit_object(module))).get_section_by_name(".text")
-    return section.data()
+    return assemble(LOOP.replace("FIRST", first).replace("BODY", body)).text
 
 
 def unpack(data: bytes) -> list[Result]:
@@ -126,4 +114,4 @@ def emulated(code: bytes, table: bytes) -> bytes:
 def run(body: str, cases: Sequence[Case]) -> list[Result]:
     """Results of the instructions `body` on the cases."""
     table = b"".join(case.pack() for case in cases)
-    return unpack((on_host if NATIVE else emulated)(assemble(body), table))
+    return unpack((on_host if NATIVE else emulated)(loop(body), table))

@@ -9,7 +9,7 @@ import mmap
 import signal
 from collections.abc import Sequence
 
-from tests.semantics.x86.fp.host import SIZE, Case, Result, assemble, unpack
+from tests.semantics.x86.fp.host import SIZE, Case, Result, loop, unpack
 
 HANDLER = """
         jmp start
@@ -59,7 +59,7 @@ class SigAction(ctypes.Structure):
 
 def run(operation: str, cases: Sequence[Case]) -> list[Result]:
     """Register, and MXCSR with bit 32 if there was #XM, after `operation %xmm1, %xmm0`."""
-    code = assemble(BODY.replace("OP", operation), HANDLER)
+    code = loop(BODY.replace("OP", operation), HANDLER)
     table = b"".join(case.pack() for case in cases)
     area = mmap.mmap(-1, (len(code) + 4095) & ~4095, prot=mmap.PROT_READ | mmap.PROT_WRITE | 4)
     area.write(code)

@@ -8,7 +8,6 @@ left by far jumps.
 from dataclasses import dataclass
 from functools import cache
 
-from tests.semantics.x86.assemble import assemble
 from tests.semantics.x86.oracle.layout import (
     BACK,
     CASES,
@@ -37,6 +36,7 @@ from tests.semantics.x86.oracle.layout import (
     VARS,
     VECTOR,
 )
+from worldswitch.lab.x86_assembler import assemble
 
 REGISTERS = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -128,8 +128,8 @@ class Driver:
 @cache
 def driver(narrow: bool) -> Driver:
     """The driver for a kind of code."""
-    text, offsets = assemble(source(narrow))
-    labels = {name: DRIVER + offset for name, offset in offsets.items()}
+    program = assemble(f".intel_syntax noprefix\n{source(narrow)}", DRIVER)
+    labels = program.symbols
     variables = bytearray(FAR32 + 8 - VARS)
     for where, value in (
         (NEXT, CASES),
@@ -142,7 +142,7 @@ def driver(narrow: bool) -> Driver:
         # 32-bit cases leave through this pointer.
         variables[EPILOGUE - VARS : EPILOGUE - VARS + 4] = BACK.to_bytes(4, "little")
     back = b"\xea" + labels["epilogue"].to_bytes(4, "little") + CS64.to_bytes(2, "little")
-    return Driver(text, labels, bytes(variables), back)
+    return Driver(program.text, labels, bytes(variables), back)
 
 
 def way_out(narrow: bool) -> bytes:

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from tests.semantics.x86.assembler import Program, assemble
 from worldswitch.arch.x86.models import cpu_model
 from worldswitch.arch.x86.msrs import Msr
 from worldswitch.arch.x86.registers import DR6_RESET, DR7_RESET, PAT_RESET, Cr0, Cr4, Efer
 from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, NestedControl
 from worldswitch.arch.x86.vmcb import Vmcb
+from worldswitch.lab.x86_assembler import Program, assemble
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.leave import Exit

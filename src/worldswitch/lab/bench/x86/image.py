@@ -4,7 +4,7 @@ import struct
 
 from worldswitch.lab.bench.measure import MeasureError
 from worldswitch.lab.programs import source
-from worldswitch.lab.x86_assembler import Program, assemble
+from worldswitch.lab.x86_assembler import Program, UnavailableError, assemble
 from worldswitch.machine.x86.loader.entry import Registers, protected32
 
 ORIGIN = 0x10_0000
@@ -15,13 +15,13 @@ HEAD = "x86_head"
 def program(name: str, instruction: str = "", **values: int) -> Program:
     """An assembled program of lab/programs with quadwords patched, by label.
 
-    instruction: what replaces its `@`. Raises MeasureError where LLVM has no assembler for x86-64.
+    instruction: what replaces its `@`. Raises MeasureError where x86 programs cannot be assembled.
     """
     text = source(HEAD) + source(name).replace("@", instruction)
     try:
         made = assemble(text, ORIGIN)
-    except RuntimeError as error:
-        raise MeasureError(f"LLVM assembles no x86-64 here: {error}") from None
+    except UnavailableError as error:
+        raise MeasureError(str(error)) from None
     image = bytearray(made.text)
     for label, value in values.items():
         struct.pack_into("<Q", image, made.symbols[label] - ORIGIN, value)

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from worldswitch.arch.s390x.sie_controls import CpuStat, Eca, Icpt, Ictl, Lctl, Svcc
 from worldswitch.arch.s390x.validity import validity
-from worldswitch.lab.demo.stage import GUEST_SIZE, PSW_64, PSW_PER, Stage
+from worldswitch.engine.build import Progress
+from worldswitch.lab.demo.s390x.protected import ProtectedGuest
+from worldswitch.lab.demo.s390x.stage import GUEST_SIZE, PSW_64, PSW_PER, Stage
 from worldswitch.lab.demo.switch import Switch
 from worldswitch.metal.interface import EntryResult
 
@@ -143,3 +145,10 @@ def play(stage: Stage, scene: Scene) -> Switch:
     report = validity(block, stage.host.checked_for)
     extra = () if report is None else (f"rule {report.rule}",)
     return stage.enter(scene.did, scene.answer, extra)
+
+
+def play_all(engine: str = "native", progress: Progress | None = None) -> list[Switch]:
+    """The ordinary guest's scenes, then the protected guest's."""
+    stage = Stage(engine, progress)
+    switches = [play(stage, scene) for scene in SCENES]
+    return switches + ProtectedGuest(stage).play()

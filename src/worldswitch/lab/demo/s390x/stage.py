@@ -3,8 +3,9 @@
 from worldswitch.arch.s390x.sie_controls import CpuStat, Icpt
 from worldswitch.arch.s390x.state_description import SIZE, StateDescription
 from worldswitch.engine.build import Progress
-from worldswitch.lab.demo.switch import Switch, field_texts
-from worldswitch.lab.demo.tables import MEGABYTE, PAGE, HostTables
+from worldswitch.lab.demo.s390x.fields import field_texts
+from worldswitch.lab.demo.s390x.tables import MEGABYTE, PAGE, HostTables
+from worldswitch.lab.demo.switch import Switch
 from worldswitch.lab.programs import source
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
 from worldswitch.metal.interface import EntryResult
@@ -70,4 +71,5 @@ def enter(
         address = f"{access} at {host.host_fault_address:X}"
         details = (f"host program code {host.host_fault_code:04X}", address, *details)
     code = Icpt(block.icptcode) if result is EntryResult.EXIT else Icpt.NONE
-    return Switch(result, code, did, (*extra, *details), answer, bytes(block))
+    name = f"{code.name} {code:02X}"
+    return Switch(result, code, name, did, (*extra, *details), answer, bytes(block))

@@ -16,7 +16,7 @@ from worldswitch.arch.s390x.uv import (
     UvCommand,
     UvCpuState,
 )
-from worldswitch.lab.demo.stage import (
+from worldswitch.lab.demo.s390x.stage import (
     ANY_HOST_CPU,
     CPU_TIMER,
     GUEST_SIZE,
@@ -27,8 +27,8 @@ from worldswitch.lab.demo.stage import (
     Stage,
     enter,
 )
+from worldswitch.lab.demo.s390x.tables import PAGE, HostTables
 from worldswitch.lab.demo.switch import Switch
-from worldswitch.lab.demo.tables import PAGE, HostTables
 from worldswitch.lab.programs import source
 from worldswitch.metal.interface import SecureStorageAccess
 from worldswitch.metal.s390x.assembler import assemble

@@ -1,4 +1,4 @@
-"""The demonstration: every scene leaves the guest as it says. ref: SIE interception codes."""
+"""The demonstration of SIE: scenes leave the guest as they say. ref: SIE interception codes."""
 
 import io
 
@@ -7,9 +7,10 @@ import pytest
 from worldswitch.arch.s390x.sie_controls import Icpt
 from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.lab.demo.play import play_all, print_switches
-from worldswitch.lab.demo.scenes import SCENES, Scene, play
-from worldswitch.lab.demo.stage import Stage
-from worldswitch.lab.demo.switch import FIELDS, Switch
+from worldswitch.lab.demo.s390x.fields import FIELDS
+from worldswitch.lab.demo.s390x.scenes import SCENES, Scene, play
+from worldswitch.lab.demo.s390x.stage import Stage
+from worldswitch.lab.demo.switch import Switch
 from worldswitch.metal.interface import EntryResult
 
 PROTECTED = [
@@ -24,11 +25,11 @@ PROTECTED = [
 
 @pytest.fixture(scope="module")
 def switches() -> list[Switch]:
-    return play_all("python")
+    return play_all("s390x", "python")
 
 
 def test_demonstration_native_agrees_with_python(switches: list[Switch]) -> None:
-    native = play_all("native")
+    native = play_all("s390x", "native")
     assert [(s.result, s.code, s.details) for s in native if s.why != "preempted"] == [
         (s.result, s.code, s.details) for s in switches if s.why != "preempted"
     ]
@@ -78,7 +79,7 @@ def test_switch_kept_block_is_the_state_description(switches: list[Switch]) -> N
 
 def test_table_printed_has_a_line_for_each_switch(switches: list[Switch]) -> None:
     text = io.StringIO()
-    print_switches(switches, text)
+    print_switches("s390x", switches, text)
     for switch in switches:
         assert switch.why in text.getvalue()
     assert max(map(len, text.getvalue().splitlines())) <= 120
