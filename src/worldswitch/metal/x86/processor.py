@@ -252,6 +252,12 @@ class Processor:
         due = self.raw.apic_timer_due
         return due if self.raw.running == 1 and due != 2**64 - 1 else None
 
+    def spend(self, ticks: int) -> None:
+        """From a host's device: so many nanoseconds pass, of its slice as well."""
+        raw = self.raw
+        raw.clock_base += ticks
+        raw.deadline -= min(ticks, raw.deadline)
+
     def look_soon(self) -> None:
         """From within a device access: look at pending events behind the current block."""
         raw = self.raw
