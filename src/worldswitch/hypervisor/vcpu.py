@@ -114,7 +114,7 @@ class Vcpu(ABC):
                 if outcome.advance:
                     self.advance(outcome.advance)
                 continue
-            end = self.apply(outcome)
+            end = outcome if type(outcome) is ToMachine else self.apply(outcome)
             if end is not None:
                 break
         if name:

@@ -47,6 +47,8 @@ class X86Vm(Vm):
         if not 0 < cpus <= MOST_CPUS:
             raise ValueError(f"a guest has 1 to {MOST_CPUS} processors, not {cpus}")
         self.hosts = hosts
+        self.now = hosts[0].rdtsc
+        """The physical time-stamp counter, by which all times here are."""
         self.options = options
         self.storage = hosts[0].storage
         self.memory = GuestMemory(self.storage)
@@ -95,10 +97,6 @@ class X86Vm(Vm):
             return self.hosts[0].rdmsr(Msr.PATCH_LOADER_SIG)
         except GeneralProtection:
             return 0
-
-    def now(self) -> int:
-        """The physical time-stamp counter, by which all times here are."""
-        return self.hosts[0].rdtsc()
 
     def vcpu(self, address: int) -> "X86Vcpu | None":
         """The virtual CPU of a number, or None."""

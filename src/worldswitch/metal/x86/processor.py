@@ -138,7 +138,7 @@ class Processor:
     def call(self, name: str, *args: int) -> Any:
         """Call a typed function of table.CALLABLE or table.ANSWERING on this processor."""
         if self._calls:
-            return self._calls[name](self.state.address, *args)
+            return self._calls[name](self._address, *args)
         return (CALLABLE | ANSWERING)[name](self.state, *args)
 
     def reset(self) -> None:
