@@ -138,8 +138,7 @@ class PcGuestMachine(PcBoard):
     ) -> None:
         self.vm.deliver(destination, logical, mode, vector, level, trigger_level)
 
-    def end(self, result: Result) -> None:
-        super().end(result)
+    def give_way(self) -> None:
         self._running.give_way()
 
     # What the hypervisor asks while a virtual CPU runs: these are `x86.devices.Devices`.

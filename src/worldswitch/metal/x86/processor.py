@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worldswitch.arch.x86.models import CpuModel
-from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Msr
+from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Hwcr, Msr
 from worldswitch.engine.build import Progress
 from worldswitch.engine.intrinsics import entry_in_python
 from worldswitch.metal.blocks import AddressPointer
@@ -159,6 +159,7 @@ class Processor:
         raw.mxcsr = 0x1F80
         raw.x87_control = 0x40
         raw.misc_msrs[KEPT.index(Msr.TSC_RATIO)] = TSC_RATIO_ONE
+        raw.misc_msrs[KEPT.index(Msr.HWCR)] = Hwcr.TSC_FREQ_SEL
         raw.smbase = 0x30000
         raw.pat = 0x0007_0406_0007_0406
         raw.pending = 0
