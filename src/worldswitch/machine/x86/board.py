@@ -31,12 +31,13 @@ from worldswitch.metal.x86.bus import (
 )
 
 SLICE = 1_000_000
-"""Instructions a processor executes before the next one's turn."""
+"""Instructions a processor executes before the next one's turn.
+
+An access to a device counts as the instructions that could have been executed in its time, so that
+turns end soon in real time too: between them the machine looks at its timeout and the keyboard.
+"""
 SMALL_SLICE = 100_000
 """The same with several processors, and where time is real."""
-MOST_ACCESSES = 20_000
-"""Accesses to devices after which a round of turns ends, however few instructions it has executed:
-between rounds the machine looks at the clock and at the keyboard."""
 UNITS_PER_125_NS = 512
 """Observers' times are in 2**-12 microseconds."""
 
@@ -76,9 +77,6 @@ class PcBoard(Board):
         self._size = size
         self._now = 0
         self._zero = time.monotonic_ns() if real_time else None
-        self._accesses = 0
-        """Of devices, in this turn."""
-        self._most_accesses = max(1, MOST_ACCESSES // cpus)
         self._recent: deque[tuple[str, int]] = deque(maxlen=10)
         self.dma = Dma(memory, ram_ranges(size))
         self.devices = Devices(
@@ -145,9 +143,6 @@ class PcBoard(Board):
 
     def access(self, kind: int, address: int, size: int, value: int) -> int:
         """A device access in the terms of metal.x86.bus; the value read."""
-        self._accesses += 1
-        if self._accesses >= self._most_accesses:
-            self.give_way()
         self.devices.touched()
         if kind == BUS_IN:
             return self.devices.ports.read(address, size)
@@ -193,7 +188,6 @@ class PcBoard(Board):
             if self._end is None and self.ready(cpu):
                 ran = True
                 self.current = cpu
-                self._accesses = 0
                 self.turn(cpu, size)
         return ran
 

@@ -238,6 +238,7 @@ class PcGuestMachine(PcBoard):
 
     def start(self, entry: Entry) -> None:
         vcpu, wanted = self.processors[0], entry.registers
+        vcpu.lapic.virtual_wire()
         for number, segment in wanted.segments.items():
             vcpu.set_descriptor(NAMES[number], segment_state(segment))
         vcpu.set_descriptor("tr", segment_state(wanted.tr))
