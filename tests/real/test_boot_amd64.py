@@ -77,7 +77,9 @@ def test_console_command_typed_shows_its_output(amd64_image: Images, hypervisor:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(("version", "hypervisor"), [("6.1", "none"), ("6.1", "svm"), ("6.12", "svm")])
+@pytest.mark.parametrize(
+    ("version", "hypervisor"), [("6.1", "none"), ("6.1", "svm"), ("6.12", "svm")]
+)
 def test_debian_kernel_boots_from_a_disk_and_keeps_what_it_wrote(
     amd64_image: Images, tmp_path: Path, version: str, hypervisor: str
 ) -> None:
