@@ -48,38 +48,38 @@ class Line:
 class Statistics:
     """Exits by reason, and counters by name, of one virtual CPU."""
 
+    exits: Counter[str] = field(default_factory=Counter[str])
+    """All exits. Those that `events` does not have took no time."""
     events: dict[str, EventTimes] = field(default_factory=dict[str, EventTimes])
+    """Exits after which the run has ended, so that time went by until the next entry."""
     counters: Counter[str] = field(default_factory=Counter[str])
-    _last: EventTimes | None = None
-    _since: int | None = None
+    _last: str | None = None
+    _since: int = 0
 
-    def left(self, reason: str) -> None:
-        """The guest was left for `reason`. It takes no time unless `waits` says that it does."""
+    def add(self, reason: str, time: int) -> None:
+        """Count an exit that took `time`."""
+        self.exits[reason] += 1
+        self._timed(reason, time)
+
+    def _timed(self, reason: str, time: int) -> None:
         times = self.events.get(reason)
         if times is None:
             times = self.events[reason] = EventTimes()
-        last = self._last
-        if last is not None:  # last.add(0), on the path of every exit
-            last.samples += 1
-            last.shortest = 0
-        self._last = times
+        times.add(time)
 
-    def waits(self, now: int) -> None:
-        """The run has ended, at host time `now`: the last exit goes on until the next one."""
-        if self._since is None:
-            self._since = now
+    @property
+    def waiting(self) -> bool:
+        """Whether the time of the last exit has not ended yet."""
+        return self._last is not None
+
+    def waits(self, reason: str, now: int) -> None:
+        """The run has ended with an exit, at host time `now`: it goes on until the next entry."""
+        self._last, self._since = reason, now
 
     def entered(self, now: int) -> None:
         """A run begins: what the guest was left for last took until `now`."""
-        last, since = self._last, self._since
-        if last is not None:
-            last.add(0 if since is None else now - since)
-        self._last = self._since = None
-
-    def settle(self) -> None:
-        """Count the last exit, after which nothing has been entered yet: it took no time."""
         if self._last is not None:
-            self._last.add(0)
+            self._timed(self._last, now - self._since)
             self._last = None
 
     def count(self, name: str) -> None:
@@ -91,12 +91,13 @@ def table(parts: list[Statistics]) -> list[Line]:
     """The lines for several virtual CPUs together, the most frequent reason first."""
     merged: dict[str, EventTimes] = {}
     for part in parts:
-        part.settle()
-        for name, times in part.events.items():
-            into = merged.setdefault(name, EventTimes(shortest=times.shortest))
-            into.samples += times.samples
+        for name, count in part.exits.items():
+            times = part.events.get(name, EventTimes())
+            shortest = times.shortest if times.samples == count else 0
+            into = merged.setdefault(name, EventTimes(shortest=shortest))
+            into.samples += count
             into.total += times.total
-            into.shortest = min(into.shortest, times.shortest)
+            into.shortest = min(into.shortest, shortest)
             into.longest = max(into.longest, times.longest)
     samples = sum(times.samples for times in merged.values()) or 1
     total = sum(times.total for times in merged.values()) or 1

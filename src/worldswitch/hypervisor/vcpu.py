@@ -36,6 +36,8 @@ class Vcpu(ABC):
         self.statistics = Statistics()
         self.recent: deque[tuple[str, int]] = deque(maxlen=RECENT)
         """The last exits: reason and guest instruction address."""
+        self.left_at = 0
+        """Where the guest was when it was left last; `enter` sets it."""
         self.failed: Stopped | None = None
         """Why the virtual CPU can never run again, if so."""
 
@@ -49,7 +51,10 @@ class Vcpu(ABC):
 
     @abstractmethod
     def enter(self) -> IntEnum | RunEnd:
-        """Issue the entry instruction; the exit's reason, or the end of the run."""
+        """Issue the entry instruction; the exit's reason, or the end of the run.
+
+        After an exit `left_at` is the guest's instruction address.
+        """
 
     @abstractmethod
     def handle(self, reason: IntEnum) -> Outcome:
@@ -85,20 +90,21 @@ class Vcpu(ABC):
         # Bound once: the loop is on the path of every exit.
         vm, statistics = self.vm, self.statistics
         prepare, enter, handle = self.prepare, self.enter, self.handle
-        left, address, keep = statistics.left, self.instruction_address, self.recent.append
+        exits, keep = statistics.exits, self.recent.append
         reason: IntEnum | RunEnd | None = None
+        name = ""
         while True:
             end = prepare()
             if end is not None:
                 break
-            if reason is None:
+            if reason is None and statistics.waiting:
                 statistics.entered(self.now())
             reason = self._traced_enter() if vm.sink is not None else enter()
             if not isinstance(reason, IntEnum):
                 return reason
             name = reason._name_  # what `name` returns, five times as fast
-            left(name)
-            keep((name, address()))
+            exits[name] += 1
+            keep((name, self.left_at))
             outcome = vm.hooked(self, reason) if vm.hooks else None
             if outcome is None:
                 outcome = handle(reason)
@@ -108,10 +114,11 @@ class Vcpu(ABC):
                 if outcome.advance:
                     self.advance(outcome.advance)
                 continue
-            end = self.apply(outcome)
+            end = outcome if type(outcome) is ToMachine else self.apply(outcome)
             if end is not None:
                 break
-        statistics.waits(self.now())
+        if name:
+            statistics.waits(name, self.now())
         return end
 
     def _traced_enter(self) -> IntEnum | RunEnd:

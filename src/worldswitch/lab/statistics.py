@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol, TextIO
 
 from worldswitch.hypervisor import statistics
-from worldswitch.hypervisor.statistics import EventTimes, Line, Statistics
+from worldswitch.hypervisor.statistics import Line, Statistics
 
 TOD_PER_MICROSECOND = 4096
 WIDTH = 100
@@ -42,7 +42,7 @@ class Tally:
 
     def add(self, name: str, time: int) -> None:
         """Count a sample that took `time`."""
-        self._statistics.events.setdefault(name, EventTimes()).add(time)
+        self._statistics.add(name, time)
 
     def lines(self) -> list[Line]:
         """The table's lines, the most frequent event first."""

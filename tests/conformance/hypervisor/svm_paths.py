@@ -132,7 +132,7 @@ BEYOND: dict[str, str] = {
     "run/switch-always": "or is switched with every entry",
     "run/registers": "general registers, x87 and SSE state, DR0 to DR3, XCR0 and TSC_AUX",
     "run/timer": "the local APIC's timer interrupts the guest in time",
-    "run/served": "a machine that answers at once",
+    "run/served": "devices that are reached without the end of the run",
     "run/turns": "a guest that only leaves gives way all the same",
     "run/preempted": "an entry that has not ended goes on",
     "run/reset": "the processor begins again",

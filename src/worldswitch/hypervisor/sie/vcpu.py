@@ -239,10 +239,12 @@ class SieVcpu(Vcpu):
         if self.debug is not None:
             self.debug.restore(self)
         if result is EntryResult.HOST_FAULT:
+            self.left_at = self.sd.gpsw_addr
             return HostExit.FAULT
         if result is EntryResult.PREEMPTED:
             self.statistics.count("exit_null")
             return Preempted()
+        self.left_at = self.sd.gpsw_addr
         code = self.sd.icptcode
         return _ICPT.get(code, HostExit.UNKNOWN)
 

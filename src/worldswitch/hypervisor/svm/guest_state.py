@@ -71,8 +71,6 @@ class SvmState(X86Vcpu):
         self.dirty = EVERYTHING_DIRTY
         """Groups of fields that were changed since the last entry."""
         self.clean = vm.clean_mask
-        self.next_rip = NEVER
-        """Where the guest was left: elsewhere an interrupt shadow does not hold any more."""
         self.v_intr = 0
         """The word with the virtual interrupt as it was written or seen last."""
         self.loaded_on: PhysicalCpu | None = None
@@ -84,6 +82,7 @@ class SvmState(X86Vcpu):
         self.stored = True
         """Whether the VMCB has it, too, as it is now."""
         super().__init__(vm, address)
+        self.left_at = NEVER
         self.gr = SvmRegisters(self.registers, self.q)
 
     @property

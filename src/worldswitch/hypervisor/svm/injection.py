@@ -132,7 +132,7 @@ def inject(vcpu: "SvmVcpu") -> RunEnd | None:
     vcpu.work = False
     q = vcpu.q
     vcpu.see_wiring()
-    if q[RIP] != vcpu.next_rip:
+    if q[RIP] != vcpu.left_at:  # an interrupt shadow holds for one instruction
         vcpu.interrupt_shadow = False
     try:
         info = vcpu.entry_event()

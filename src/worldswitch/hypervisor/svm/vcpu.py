@@ -151,7 +151,7 @@ class SvmVcpu(SvmState):
             if end is not None:
                 self._stgi()
                 return end
-        elif self.q[RIP] != self.next_rip and self.d[INT_STATE] & 1:
+        elif self.d[INT_STATE] & 1 and self.q[RIP] != self.left_at:
             self.interrupt_shadow = False
         if (
             self.npt_generation != self.vm.npt.generation
@@ -212,7 +212,7 @@ class SvmVcpu(SvmState):
         self._left_half = False
         self._stgi()
         q = self.q
-        self.next_rip = q[RIP]
+        self.left_at = q[RIP]
         code = q[EXIT_CODE]
         if self.injected and code != INVALID:
             self.injected = False
@@ -266,8 +266,9 @@ class SvmVcpu(SvmState):
         q = self.q
         if not 0 < distance <= MOST_BYTES or q[EXIT_CODE] not in ADVANCING:
             raise InvariantError(f"RIP is to be moved by {distance} after exit {q[EXIT_CODE]:#x}")
-        rip = q[RIP] + distance
-        if rip > MASK32:
+        at = q[RIP]
+        rip = at + distance
+        if (at ^ rip) >> 32:  # the end of what RIP has outside 64-bit mode, or of all
             rip &= MASK64 if self.mode() is CpuMode.LONG else MASK32
         q[RIP] = rip
         flags = q[RFLAGS]

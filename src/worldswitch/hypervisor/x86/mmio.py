@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from worldswitch.hypervisor.outcome import ADVANCE, Outcome, Stopped, ToMachine
 from worldswitch.hypervisor.requests import MmioRead, MmioWrite
 from worldswitch.hypervisor.x86.decode import LOADS, Instruction, UndecodableError, decode
+from worldswitch.hypervisor.x86.devices import MappedRegisters
 from worldswitch.hypervisor.x86.emulate import (
     MASKS,
     execute,
@@ -59,14 +60,19 @@ def access(cpu: "X86Vcpu", address: int, counted: bytes) -> Outcome:
             f"{address:#x}, which is no storage, and is not one that can be executed here: {error}"
         )
     if insn.simple and (address & PAGE_OFFSET) + insn.memory_size <= PAGE_SIZE:
-        return _load(cpu, address, insn) if insn.simple == LOADS else _store(cpu, address, insn)
+        device = cpu.lapic if cpu.lapic.at(address) else cpu.vm.devices
+        if insn.simple == LOADS:
+            return _load(cpu, device, address, insn)
+        return _store(cpu, device, address, insn)
     return cpu.emulate(execute(cpu, insn))
 
 
-def _load(cpu: "X86Vcpu", address: int, insn: Instruction) -> Outcome:
+def _load(
+    cpu: "X86Vcpu", device: MappedRegisters | None, address: int, insn: Instruction
+) -> Outcome:
     size = insn.memory_size
-    if cpu.lapic.at(address):
-        finish_load(cpu, insn, cpu.lapic.mmio_read(address, size))
+    if device is not None:
+        finish_load(cpu, insn, device.mmio_read(address, size))
         return ADVANCE[insn.length]
 
     def loaded(answer: int | None) -> Outcome:
@@ -84,13 +90,15 @@ def finish_load(cpu: "X86Vcpu", insn: Instruction, value: int) -> None:
     write_register(cpu, insn.register, insn.size, value, insn.byte_high)
 
 
-def _store(cpu: "X86Vcpu", address: int, insn: Instruction) -> Outcome:
+def _store(
+    cpu: "X86Vcpu", device: MappedRegisters | None, address: int, insn: Instruction
+) -> Outcome:
     size = insn.size
     if insn.form.operands == "M<I":
         value = insn.immediate & MASKS[size]
     else:
         value = read_register(cpu, insn.register, size, insn.byte_high)
-    if cpu.lapic.at(address):
-        cpu.lapic.mmio_write(address, size, value)
-        return ADVANCE[insn.length]
-    return cpu.ask(MmioWrite(address, size, value), insn.length)
+    if device is None:
+        return cpu.ask(MmioWrite(address, size, value), insn.length)
+    device.mmio_write(address, size, value)
+    return ADVANCE[insn.length]

@@ -18,6 +18,7 @@ from worldswitch.hypervisor.outcome import (
 from worldswitch.hypervisor.requests import Halt, Rendezvous, Suspended, TripleFault, X86Request
 from worldswitch.hypervisor.x86 import initial
 from worldswitch.hypervisor.x86.cpuid_policy import DYNAMIC_LEAVES, REMEMBERED, Registers4
+from worldswitch.hypervisor.x86.devices import answered
 from worldswitch.hypervisor.x86.emulate import Emulation
 from worldswitch.hypervisor.x86.events import (
     ExceptionEvent,
@@ -142,10 +143,12 @@ class X86Vcpu(EventTaker):
         return self._go_on(None)
 
     def _go_on(self, answer: int | None) -> Outcome:
-        emulation = self._emulation
+        emulation, devices = self._emulation, self.vm.devices
         assert emulation is not None
         try:
             request = emulation.send(answer)
+            while devices is not None:
+                request = emulation.send(answered(devices, request))
         except StopIteration as stop:
             return stop.value
         self.completion = self._go_on
@@ -153,25 +156,14 @@ class X86Vcpu(EventTaker):
 
     def complete(self) -> RunEnd | None:
         """Finish the instruction that waited for the machine."""
-        return self.apply(self._completed())
-
-    def _completed(self) -> Outcome:
         completion, answer = self.completion, self._answer
         self.completion = self._answer = None
         assert completion is not None
         try:
-            return completion(answer)
+            outcome = completion(answer)
         except GuestException as exception:
-            return Inject(exception.event)
-
-    def apply(self, outcome: Outcome) -> RunEnd | None:
-        serve = self.vm.serve
-        if serve is not None:
-            while type(outcome) is ToMachine and serve(self, outcome.request):
-                if self.completion is None:
-                    return None
-                outcome = self._completed()
-        return super().apply(outcome)
+            outcome = Inject(exception.event)
+        return self.apply(outcome)
 
     def give_way(self) -> None:
         """Have the run end before the guest is entered again, as at the end of a slice."""
@@ -276,7 +268,8 @@ class X86Vcpu(EventTaker):
         """
         host = self.host
         self._slice_end = self._alarm = host.deadline
-        self.timer_moved = self.attention = True
+        self.attention = True
+        self.timer_moved = self.lapic.timer.due is not None
         try:
             return super().run()
         finally:

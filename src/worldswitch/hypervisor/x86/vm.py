@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from worldswitch.arch.x86.msrs import Msr
-from worldswitch.hypervisor.requests import X86Request
 from worldswitch.hypervisor.vm import Vm
 from worldswitch.hypervisor.x86.apic_bus import ApicBus
 from worldswitch.hypervisor.x86.cpuid_policy import CpuidPolicy
+from worldswitch.hypervisor.x86.devices import Devices
 from worldswitch.hypervisor.x86.lapic import ApicOptions
 from worldswitch.hypervisor.x86.memory import LARGE_PAGE, GuestMemory
 from worldswitch.hypervisor.x86.mmio import DecodedInstructions
@@ -47,6 +47,8 @@ class X86Vm(Vm):
         if not 0 < cpus <= MOST_CPUS:
             raise ValueError(f"a guest has 1 to {MOST_CPUS} processors, not {cpus}")
         self.hosts = hosts
+        self.now = hosts[0].rdtsc
+        """The physical time-stamp counter, by which all times here are."""
         self.options = options
         self.storage = hosts[0].storage
         self.memory = GuestMemory(self.storage)
@@ -55,9 +57,8 @@ class X86Vm(Vm):
         self.bus = ApicBus()
         self.pic: Pic | None = None
         """Set by a machine that has one."""
-        self.serve: Callable[[X86Vcpu, X86Request], bool] | None = None
-        """Set by a machine that answers requests at once: whether it has answered this one, and the
-        virtual CPU goes on without the end of its run. See `X86Vcpu.answer` and `give_way`."""
+        self.devices: Devices | None = None
+        """Set by a machine whose devices are reached without the end of a run."""
         self.cpuid_policy = CpuidPolicy(hosts, cpus, options)
         self.apic_options = ApicOptions(
             options.x2apic, options.tsc_deadline, options.tsc_hz, options.apic_hz
@@ -96,10 +97,6 @@ class X86Vm(Vm):
             return self.hosts[0].rdmsr(Msr.PATCH_LOADER_SIG)
         except GeneralProtection:
             return 0
-
-    def now(self) -> int:
-        """The physical time-stamp counter, by which all times here are."""
-        return self.hosts[0].rdtsc()
 
     def vcpu(self, address: int) -> "X86Vcpu | None":
         """The virtual CPU of a number, or None."""

@@ -31,7 +31,11 @@ from worldswitch.metal.x86.bus import (
 )
 
 SLICE = 1_000_000
-"""Instructions a processor executes before the next one's turn."""
+"""Instructions a processor executes before the next one's turn.
+
+An access to a device counts as the instructions that could have been executed in its time, so that
+turns end soon in real time too: between them the machine looks at its timeout and the keyboard.
+"""
 SMALL_SLICE = 100_000
 """The same with several processors, and where time is real."""
 UNITS_PER_125_NS = 512
@@ -125,6 +129,11 @@ class PcBoard(Board):
 
     def end(self, result: Result) -> None:
         super().end(self._end or result)
+        self.give_way()
+
+    @abstractmethod
+    def give_way(self) -> None:
+        """Have the turn end soon, if one is under way."""
 
     def type_in(self, data: bytes) -> None:
         self.devices.uart.receive(data)

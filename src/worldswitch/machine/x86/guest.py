@@ -32,7 +32,14 @@ from worldswitch.machine.x86.loader import Entry
 from worldswitch.machine.x86.loader.entry import SegmentState as Segment
 from worldswitch.machine.x86.machine import DEFAULT_MODEL
 from worldswitch.machine.x86.start import REGISTERS
-from worldswitch.metal.x86.bus import BUS_IN, BUS_OUT, BUS_READ, BUS_WRITE, PORT_TIME
+from worldswitch.metal.x86.bus import (
+    BUS_IN,
+    BUS_OUT,
+    BUS_READ,
+    BUS_WRITE,
+    DEVICE_TIME,
+    PORT_TIME,
+)
 from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.processor import Complex
 from worldswitch.metal.x86.storage import Storage
@@ -72,6 +79,7 @@ class PcGuestMachine(PcBoard):
     """
 
     processors: Sequence[SvmVcpu]
+    _running: SvmVcpu
 
     def __init__(
         self,
@@ -100,6 +108,8 @@ class PcGuestMachine(PcBoard):
         super().__init__(
             self.vm.memory, self.vm.size, self.complex.model, cpus, output, real_time
         )  # fmt: skip
+        self._running = self.processors[0]
+        self.vm.devices = self
         self.vm.pic = self.devices.pic
         self.vm.on_eoi(self.devices.ioapic.eoi)
 
@@ -128,6 +138,41 @@ class PcGuestMachine(PcBoard):
     ) -> None:
         self.vm.deliver(destination, logical, mode, vector, level, trigger_level)
 
+    def give_way(self) -> None:
+        self._running.give_way()
+
+    # What the hypervisor asks while a virtual CPU runs: these are `x86.devices.Devices`.
+
+    def port_read(self, port: int, size: int) -> int:
+        """IN."""
+        self._processor.spend(PORT_TIME)
+        return self.access(BUS_IN, port, size, 0)
+
+    def port_write(self, port: int, size: int, value: int) -> None:
+        """OUT."""
+        self._processor.spend(PORT_TIME)
+        self.access(BUS_OUT, port, size, value)
+        self._replan()
+
+    def mmio_read(self, address: int, size: int) -> int:
+        """A load from a device's registers."""
+        self._processor.spend(DEVICE_TIME)
+        return self.access(BUS_READ, address, size, 0)
+
+    def mmio_write(self, address: int, size: int, value: int) -> None:
+        """A store to them."""
+        self._processor.spend(DEVICE_TIME)
+        self.access(BUS_WRITE, address, size, value)
+        self._replan()
+
+    def _replan(self) -> None:
+        """A device was written to: it may want to do something before the slice is over."""
+        wake = self.devices.next_event()
+        if wake is not None and (self._wake is None or wake < self._wake):
+            self._wake = wake
+            left = max(1, wake - self._processor.clock)
+            self._running.end_slice_at(self._processor.icount + left)
+
     # Turns.
 
     def ready(self, cpu: int) -> bool:
@@ -142,7 +187,7 @@ class PcGuestMachine(PcBoard):
         self._processor.clock = max(self._processor.clock, self._now)
 
     def turn(self, cpu: int, size: int) -> None:
-        vcpu = self.processors[cpu]
+        vcpu = self._running = self.processors[cpu]
         self._plan(size)
         observer = self.observer
         if observer is None:
@@ -178,20 +223,6 @@ class PcGuestMachine(PcBoard):
     def answer(self, vcpu: SvmVcpu, request: requests.Request) -> None:
         """Answer what the hypervisor hands out."""
         match request:
-            case requests.PortRead(port=port, size=size):
-                self._spend(PORT_TIME)
-                vcpu.answer(self.access(BUS_IN, port, size, 0))
-            case requests.PortWrite(port=port, size=size, value=value):
-                self._spend(PORT_TIME)
-                self.access(BUS_OUT, port, size, value)
-                vcpu.answer()
-                self._replan()
-            case requests.MmioRead(address=address, size=size):
-                vcpu.answer(self.access(BUS_READ, address, size, 0))
-            case requests.MmioWrite(address=address, size=size, value=value):
-                self.access(BUS_WRITE, address, size, value)
-                vcpu.answer()
-                self._replan()
             case requests.TripleFault():
                 self.end(Result(STATUS_CRASHED, f"triple fault: shutdown at {vcpu.rip:#x}"))
             case requests.Monitor() | requests.MsrRead() | requests.MsrWrite():
@@ -203,22 +234,11 @@ class PcGuestMachine(PcBoard):
             case _:
                 self.end(Result(STATUS_CRASHED, f"unexpected request {request!r}"))
 
-    def _spend(self, ticks: int) -> None:
-        """Let time pass that no instruction takes: an access to a port waits for its bus."""
-        self._processor.clock += ticks
-
-    def _replan(self) -> None:
-        """A device was written to: it may want to do something before the slice is over."""
-        wake = self.devices.next_event()
-        if wake is not None and (self._wake is None or wake < self._wake):
-            self._wake = wake
-            left = max(1, wake - self._processor.clock)
-            self.host.deadline = min(self.host.deadline, self._processor.icount + left)
-
     # Starting, and for people.
 
     def start(self, entry: Entry) -> None:
         vcpu, wanted = self.processors[0], entry.registers
+        vcpu.lapic.virtual_wire()
         for number, segment in wanted.segments.items():
             vcpu.set_descriptor(NAMES[number], segment_state(segment))
         vcpu.set_descriptor("tr", segment_state(wanted.tr))

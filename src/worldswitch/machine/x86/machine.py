@@ -73,15 +73,12 @@ class PcMachine(PcBoard):
         level: bool,
         trigger_level: bool,
     ) -> None:
-        if mode == DeliveryMode.EXTINT:
-            return
         bits = vector | mode << 8 | logical << 11 | level << 14 | trigger_level << 15
         self.processors[0].call("message", destination, bits)
         if self._running is not None:
             self._running.look_soon()
 
-    def end(self, result: Result) -> None:
-        super().end(result)
+    def give_way(self) -> None:
         if self._running is not None:
             self._running.stop_soon()
 

@@ -6,7 +6,7 @@ the receiver has room.
 
 from collections import deque
 from collections.abc import Callable
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 
 from worldswitch.machine.x86.clock import NANOSECONDS, Clock
 
@@ -30,7 +30,11 @@ class Register(IntEnum):
     SCR = 7
 
 
-class Ier(IntFlag):
+# Bits of registers are plain integers: calculating with flags of an enumeration would take most of
+# the time that a character takes.
+
+
+class Ier:
     """Interrupts that are enabled."""
 
     RDA = 1
@@ -50,7 +54,7 @@ class Iir(IntEnum):
     TIMEOUT = 12
 
 
-class Fcr(IntFlag):
+class Fcr:
     """FIFO control."""
 
     ENABLE = 1
@@ -58,7 +62,7 @@ class Fcr(IntFlag):
     CLEAR_TRANSMITTER = 4
 
 
-class Mcr(IntFlag):
+class Mcr:
     """Modem control."""
 
     DTR = 1
@@ -68,7 +72,7 @@ class Mcr(IntFlag):
     LOOP = 16
 
 
-class Lsr(IntFlag):
+class Lsr:
     """Line status."""
 
     DR = 1
@@ -80,7 +84,7 @@ class Lsr(IntFlag):
     TEMT = 64
 
 
-class Msr(IntFlag):
+class Msr:
     """Modem status: changes in the low half, lines in the high half."""
 
     DCTS = 1
@@ -124,7 +128,7 @@ class Uart:
         self._divisor = 12
         self._errors = 0
         self._thre_pending = False
-        self._modem = int(CONNECTED)
+        self._modem = CONNECTED
         self._deadline: int | None = None
         self._timed_out = False
         self._level = False
@@ -303,12 +307,12 @@ class Uart:
             }  # fmt: skip
             self._set_lines(sum(line for bit, line in lines.items() if self._mcr & bit))
         else:
-            self._set_lines(int(CONNECTED))
+            self._set_lines(CONNECTED)
             self._take_from_line()
 
     def _set_lines(self, lines: int) -> None:
         changed = (self._modem ^ lines) & 0xF0
-        deltas = changed >> 4 & ~int(Msr.TERI)
+        deltas = changed >> 4 & ~Msr.TERI
         if self._modem & Msr.RI and not lines & Msr.RI:
             deltas |= Msr.TERI
         self._modem = lines | self._modem & 0xF | deltas

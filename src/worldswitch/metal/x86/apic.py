@@ -19,6 +19,7 @@ from worldswitch.metal.blocks import AddressPointer
 from worldswitch.metal.x86.bus import BUS_EOI, BUS_IPI, bus_call
 from worldswitch.metal.x86.leave import general_protection
 from worldswitch.metal.x86.pending import (
+    PENDING_EXTINT,
     PENDING_INIT,
     PENDING_NMI,
     PENDING_SMI,
@@ -130,6 +131,8 @@ def signal(cpu: Cpu, mode: u64, vector: u64, level: bool) -> None:
         if cpu.running == 0:
             cpu.startup_vector = u8(vector)
             cpu.pending = cpu.pending | PENDING_STARTUP
+    elif mode == DeliveryMode.EXTINT:
+        cpu.pending = cpu.pending | PENDING_EXTINT
     cpu.check = 1
 
 

@@ -1,6 +1,7 @@
 """A physical processor as the hypervisor on it sees it: `interface.X86Host`, on the metal."""
 
 import ctypes
+import functools
 import struct
 from typing import Any
 
@@ -53,6 +54,7 @@ class Host:
         self._deadline = _array(processor, "deadline", ctypes.c_uint64, 1)
         self._reason = _array(processor, "exit_reason", ctypes.c_uint32, 1)
         self._run = processor.run_native
+        self._rdtsc = functools.partial(processor.call, "host_rdtsc")
         self._shared = processor.complex
         self._compiled: CompiledHandler | None = None
         processors = processor.complex.processors
@@ -191,7 +193,7 @@ class Host:
         """The physical time-stamp counter (64 bits)."""
         if self._others:
             self.processor.clock = self._clock()
-        return self.processor.call("host_rdtsc")
+        return self._rdtsc()
 
     def vmload(self, vmcb: int) -> None:
         """Load FS, GS, TR, LDTR and the MSRs that go with them from a VMCB."""

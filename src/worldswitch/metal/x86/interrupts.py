@@ -12,6 +12,7 @@ from worldswitch.metal.x86.exceptions import (
 )
 from worldswitch.metal.x86.mode import MODE_SINGLE, retag, update_mode
 from worldswitch.metal.x86.pending import (
+    PENDING_EXTINT,
     PENDING_INIT,
     PENDING_INTR,
     PENDING_NMI,
@@ -46,11 +47,19 @@ def external_enabled(cpu: Cpu) -> bool:
 
 
 @typed
+def external_waits(cpu: Cpu) -> bool:
+    """Whether the 8259 pair is to be asked for a vector: by its line, or by a message."""
+    if cpu.pending & PENDING_EXTINT != 0:
+        return True
+    return cpu.pending & PENDING_INTR != 0 and external_enabled(cpu)
+
+
+@typed
 def interrupt_waits(cpu: Cpu) -> bool:
     """Whether an interrupt of the local APIC or of the 8259 pair is pending."""
     if apic_vector(cpu) != 0:
         return True
-    return cpu.pending & PENDING_INTR != 0 and external_enabled(cpu)
+    return external_waits(cpu)
 
 
 @typed(leaves=True, inline=False)
@@ -72,7 +81,8 @@ def take_interrupt(cpu: Cpu) -> bool:
         cpu.halted = 0
         deliver_event(cpu, vector, u64(EVENT_EXTERNAL), False, 0)
         return True
-    if cpu.pending & PENDING_INTR != 0 and external_enabled(cpu):
+    if external_waits(cpu):
+        cpu.pending = cpu.pending & ~u64(PENDING_EXTINT)
         cpu.halted = 0
         taken = u64(u8(bus_call(cpu, BUS_ACKNOWLEDGE, 0, 1, 0)))
         deliver_event(cpu, taken, u64(EVENT_EXTERNAL), False, 0)

@@ -1,6 +1,6 @@
 """RDMSR and WRMSR: a register for each number, #GP(0) for the rest. ref: APM2 A"""
 
-from worldswitch.arch.x86.msrs import Msr, VmCr
+from worldswitch.arch.x86.msrs import Hwcr, Msr, VmCr
 from worldswitch.arch.x86.registers import Efer
 from worldswitch.engine import typed, u64
 from worldswitch.metal.x86.apic import (
@@ -259,4 +259,6 @@ def write_msr(cpu: Cpu, msr: u64, value: u64) -> None:
         index = kept(msr)
         if index == 0:
             unknown_msr(cpu, msr)
+        if msr == Msr.HWCR:
+            value = value | u64(Hwcr.TSC_FREQ_SEL)
         cpu.misc_msrs[index - 1] = value

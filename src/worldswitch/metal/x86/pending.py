@@ -7,3 +7,5 @@ PENDING_SMI = 4
 PENDING_INIT = 8
 PENDING_STARTUP = 16
 """A start-up IPI with `startup_vector`."""
+PENDING_EXTINT = 32
+"""A message has told the local APIC that the 8259 pair has an interrupt for this processor."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from worldswitch.arch.x86.models import CpuModel
-from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Msr
+from worldswitch.arch.x86.msrs import TSC_RATIO_ONE, Hwcr, Msr
 from worldswitch.engine.build import Progress
 from worldswitch.engine.intrinsics import entry_in_python
 from worldswitch.metal.blocks import AddressPointer
@@ -138,7 +138,7 @@ class Processor:
     def call(self, name: str, *args: int) -> Any:
         """Call a typed function of table.CALLABLE or table.ANSWERING on this processor."""
         if self._calls:
-            return self._calls[name](self.state.address, *args)
+            return self._calls[name](self._address, *args)
         return (CALLABLE | ANSWERING)[name](self.state, *args)
 
     def reset(self) -> None:
@@ -159,6 +159,7 @@ class Processor:
         raw.mxcsr = 0x1F80
         raw.x87_control = 0x40
         raw.misc_msrs[KEPT.index(Msr.TSC_RATIO)] = TSC_RATIO_ONE
+        raw.misc_msrs[KEPT.index(Msr.HWCR)] = Hwcr.TSC_FREQ_SEL
         raw.smbase = 0x30000
         raw.pat = 0x0007_0406_0007_0406
         raw.pending = 0
@@ -251,6 +252,12 @@ class Processor:
         """Clock at which the APIC timer wakes the processor; None: it does not."""
         due = self.raw.apic_timer_due
         return due if self.raw.running == 1 and due != 2**64 - 1 else None
+
+    def spend(self, ticks: int) -> None:
+        """From a host's device: so many nanoseconds pass, of its slice as well."""
+        raw = self.raw
+        raw.clock_base += ticks
+        raw.deadline -= min(ticks, raw.deadline)
 
     def look_soon(self) -> None:
         """From within a device access: look at pending events behind the current block."""

@@ -61,6 +61,17 @@ def arm_timer(cpu: Cpu) -> None:
 
 @typed(inline=False)
 def spend(cpu: Cpu, ticks: u64) -> None:
-    """Let time pass that no instruction takes: an access to a device waits for it."""
+    """Let time pass that no instruction takes: an access to a device waits for it.
+
+    The slice ends so much sooner, for it is a span of time to those who gave it.
+    """
     cpu.clock_base = cpu.clock_base + ticks
+    now = instructions(cpu)
+    left = i64(cpu.slice_end - now) - i64(ticks)
+    if left < 0:
+        left = 0
+    cpu.slice_end = now + u64(left)
+    if left < cpu.budget:
+        cpu.limit = cpu.slice_end
+        cpu.budget = left
     arm_timer(cpu)

@@ -16,15 +16,18 @@ from worldswitch.arch.x86.svm_exits import (
 from worldswitch.hypervisor.outcome import Outcome
 from worldswitch.hypervisor.svm.exits.refused import unclaimed
 from worldswitch.hypervisor.svm.exits.table import EXITS
-from worldswitch.hypervisor.svm.words import EXIT_INFO_1
+from worldswitch.hypervisor.svm.words import EXIT_INFO_1, RAX
 from worldswitch.hypervisor.x86 import ports
+from worldswitch.hypervisor.x86.emulate import MASKS
+from worldswitch.hypervisor.x86.state import MASK64
 
 if TYPE_CHECKING:
     from worldswitch.hypervisor.svm.vcpu import SvmVcpu
 
 PORT_MASK = 0xFFFF
 IN, STRING, REPEATED = int(IoioInfo.IN), int(IoioInfo.STR), int(IoioInfo.REP)
-SIZES = frozenset({1, 2, 4})
+KEPT = {1: MASK64 ^ MASKS[1], 2: MASK64 ^ MASKS[2], 4: 0}
+"""What IN leaves of RAX by the size of the access."""
 ADDRESS_SIZES = {1: 2, 2: 4, 4: 8}
 """Bytes of addresses by the field with the bits A16, A32 and A64."""
 
@@ -35,11 +38,20 @@ def exit_io(vcpu: "SvmVcpu") -> Outcome:
 
     The segment of OUTS is known with decode assists alone.
     """
-    info = vcpu.q[EXIT_INFO_1]
+    q = vcpu.q
+    info = q[EXIT_INFO_1]
     size = info >> IOIO_SIZE_SHIFT & IOIO_SIZE_MASK
-    if size not in SIZES:
+    kept = KEPT.get(size)
+    if kept is None:
         return unclaimed(vcpu, f"an access of size {size:#x}")
     port = info >> IOIO_PORT_SHIFT & PORT_MASK
+    devices = vcpu.vm.devices
+    if devices is not None and not info & STRING:
+        if info & IN:
+            q[RAX] = q[RAX] & kept | devices.port_read(port, size)
+        else:
+            devices.port_write(port, size, q[RAX] & MASKS[size])
+        return vcpu.skip()
     length = vcpu.instruction_length()
     if not info & STRING:
         if info & IN:

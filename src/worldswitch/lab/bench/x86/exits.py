@@ -42,7 +42,8 @@ CPUID writes RCX, and RDMSR reads it: each program has one of them alone.
 class Guest:
     """A guest that executes one of these instructions again and again.
 
-    The hypervisor answers CPUID and RDMSR itself; the rest comes to this class, as to a machine.
+    The hypervisor answers CPUID and RDMSR itself, and has ports and MMIO from the device that this
+    class is. HLT ends a run, as with a machine, where it has other virtual CPUs to look after.
     """
 
     def __init__(self, kind: str, exits: int, compiled: bool, engine: str = "native") -> None:
@@ -55,6 +56,26 @@ class Guest:
         self._back_end.init(self._host)
         self._vm = self._back_end.vminit(MEMORY, 1)
         self._vcpu = self._vm.vcpus[0]
+        self._vm.devices = self
+        self._written: dict[int, int] = {}
+
+    # One that answers everywhere, and notes what is written to ports.
+
+    def port_read(self, port: int, size: int) -> int:
+        """IN."""
+        return self.mmio_read(port, size)
+
+    def port_write(self, port: int, size: int, value: int) -> None:
+        """OUT, with which the run ends."""
+        self._written[port] = value
+        self._vcpu.give_way()
+
+    def mmio_read(self, address: int, size: int) -> int:
+        """A register of the device, which reads as 0."""
+        return 0
+
+    def mmio_write(self, address: int, size: int, value: int) -> None:
+        """What is written is lost."""
 
     def _start(self) -> None:
         vcpu, wanted = self._vcpu, start()
@@ -72,16 +93,13 @@ class Guest:
         while True:
             end = run(vcpu, host)
             if isinstance(end, Preempted):
-                continue
-            if not isinstance(end, ToMachine):
-                raise MeasureError(f"the guest ended with {end}")
-            request = end.request
-            if isinstance(request, requests.PortWrite) and request.port == port:
-                vcpu.answer()
-                return request.value
-            if isinstance(request, requests.Halt):
+                if port in self._written:
+                    return self._written.pop(port)
+            elif isinstance(end, ToMachine) and isinstance(end.request, requests.Halt):
                 vcpu.state = CpuState.RUNNING
-            vcpu.answer()
+                vcpu.answer()
+            else:
+                raise MeasureError(f"the guest ended with {end}")
 
     def run(self) -> float:
         """Exits per CPU second, in thousands."""
