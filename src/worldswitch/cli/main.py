@@ -76,6 +76,14 @@ def run(
     ],
     initrd: Annotated[Path | None, typer.Option(help="Initial RAM disk.")] = None,
     append: Annotated[str, typer.Option(help="Kernel command line.")] = "",
+    module: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="File that a multiboot or PVH kernel gets behind the initial RAM disk, and its "
+            "arguments in the same word; may be given several times.",
+            metavar="FILE",
+        ),
+    ] = None,
     memory: Annotated[str, typer.Option("-m", help="Memory, such as 512M or 2G.")] = "512M",
     smp: Annotated[int, typer.Option(help="Number of processors.", min=1, max=64)] = 1,
     cpu: Annotated[
@@ -120,7 +128,7 @@ def run(
     from worldswitch.cli.terminal import Terminal
     from worldswitch.machine.architecture import architecture_of
     from worldswitch.machine.build import Configuration, build
-    from worldswitch.machine.image import ImageError
+    from worldswitch.machine.image import ImageError, Module
 
     size = parse_size(memory)
     terminal = Terminal()
@@ -132,7 +140,7 @@ def run(
         _check_model(wanted.architecture, wanted.model_name)
         with build_progress() as progress:
             machine = build(wanted, terminal.write, progress)
-        machine.load(kernel, initrd, append)
+        machine.load(kernel, initrd, append, [Module.parse(text) for text in module or ()])
     except (ImageError, ValueError) as error:
         raise usage_error(str(error)) from None
     machine.input = terminal.read if terminal.interactive else None

@@ -2,10 +2,11 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from worldswitch.machine.image import Module
 from worldswitch.machine.observer import Observer
 from worldswitch.machine.result import STATUS_TIMEOUT, Result
 
@@ -36,8 +37,17 @@ class Board(ABC):
         self._end: Result | None = None
 
     @abstractmethod
-    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
-        """Load an image and have the first processor start it; raises ImageError."""
+    def load(
+        self,
+        kernel: Path,
+        initrd: Path | None = None,
+        append: str = "",
+        modules: Sequence[Module] = (),
+    ) -> None:
+        """Load an image and have the first processor start it; raises ImageError.
+
+        modules: what a multiboot or PVH kernel gets behind the initial RAM disk.
+        """
 
     @abstractmethod
     def slice_size(self) -> int:

@@ -1,6 +1,7 @@
 """What the image loaders of all architectures share: files, initial RAM disks, and refusals."""
 
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 
 CPIO = (b"070701", b"070702")
@@ -14,6 +15,20 @@ CHUNK = 1 << 20
 
 class ImageError(Exception):
     """An image cannot be started; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Module:
+    """A file that a boot loader loads beside a kernel, and its own command line."""
+
+    path: Path
+    arguments: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Module":
+        """A path and, behind the first space, arguments."""
+        path, _, arguments = text.partition(" ")
+        return cls(Path(path), arguments.strip())
 
 
 def read_image(path: Path) -> bytes:

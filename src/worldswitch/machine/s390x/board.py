@@ -2,11 +2,12 @@
 
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from worldswitch.arch.s390x.models import CpuModel
 from worldswitch.machine.board import IDLE_POLL, LONGEST_SLEEP, Board
+from worldswitch.machine.image import ImageError, Module
 from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, Result
 from worldswitch.machine.s390x import loader
 from worldswitch.machine.s390x.clock import TOD_PER_SECOND, VIRTUAL_START, RealClock
@@ -83,8 +84,16 @@ class S390Board(Board):
     def current_prefix(self) -> int:
         """The prefix of the processor that ran last."""
 
-    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
-        """Load an image and have the first processor start it; raises loader.ImageError."""
+    def load(
+        self,
+        kernel: Path,
+        initrd: Path | None = None,
+        append: str = "",
+        modules: Sequence[Module] = (),
+    ) -> None:
+        """Load an image and have the first processor start it; raises ImageError."""
+        if modules:
+            raise ImageError("--module: no s390x kernel takes modules. Leave it out.")
         mask, address = loader.load(self.memory, kernel, initrd, append).psw
         self.start(address, mask)
 

@@ -3,7 +3,7 @@
 import time
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from worldswitch.arch.x86.apic import DeliveryMode
 from worldswitch.arch.x86.models import CpuModel
 from worldswitch.machine.board import IDLE_POLL, LONGEST_SLEEP, Board
+from worldswitch.machine.image import Module
 from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, Result
 from worldswitch.machine.x86 import acpi_tables
 from worldswitch.machine.x86.clock import NANOSECONDS, VIRTUAL_START
@@ -221,9 +222,15 @@ class PcBoard(Board):
 
     # Images.
 
-    def load(self, kernel: Path, initrd: Path | None = None, append: str = "") -> None:
+    def load(
+        self,
+        kernel: Path,
+        initrd: Path | None = None,
+        append: str = "",
+        modules: Sequence[Module] = (),
+    ) -> None:
         platform = Platform(self._size, acpi_tables.build(range(self.cpu_count)))
-        entry = load(kernel, initrd, append, platform)
+        entry = load(kernel, initrd, append, platform, modules)
         if entry.registers.mode is Mode.LONG64 and not self.model.has("lm"):
             raise ImageError(
                 f"{kernel} starts in 64-bit mode, which this CPU has not. Say a --cpu with lm."

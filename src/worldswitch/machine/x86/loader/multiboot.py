@@ -4,11 +4,12 @@ ref: Multiboot Specification 0.6.96.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 from pathlib import Path
 
-from worldswitch.machine.image import ImageError, read_image
+from worldswitch.machine.image import ImageError, Module, read_image
 from worldswitch.machine.x86.layout import EBDA, KIBIBYTE, MEBIBYTE, RangeType
 from worldswitch.machine.x86.loader.elf import ELF_MAGIC, Elf
 from worldswitch.machine.x86.loader.entry import (
@@ -114,10 +115,23 @@ def place_kernel(path: Path, data: bytes, header: Header, placement: Placement) 
     return elf.entry, end
 
 
+def place_modules(modules: Sequence[Module], end: int, placement: Placement) -> int:
+    """Place modules at page boundaries behind the kernel; the address of their list, 0 for none."""
+    listing = b""
+    for module in modules:
+        content = read_image(module.path)
+        at = -(-max(end, MEBIBYTE) // PAGE) * PAGE
+        placement.add(at, content, str(module.path))
+        end = at + len(content)
+        line = f"{module.path.name} {module.arguments}".rstrip()
+        listing += struct.pack("<IIII", at, end, placement.text(line, "a module's command line"), 0)
+    return placement.low(listing, "the module list") if listing else 0
+
+
 def load_multiboot(
-    path: Path, data: bytes, initrd: Path | None, append: str, platform: Platform
+    path: Path, data: bytes, modules: Sequence[Module], append: str, platform: Platform
 ) -> Entry:
-    """A multiboot kernel ready to start; `initrd` becomes its module. Raises ImageError."""
+    """A multiboot kernel ready to start; raises ImageError."""
     header = find_header(data)
     if header is None:
         raise ImageError(f"{path} has no multiboot header in its first {SEARCHED} bytes.")
@@ -130,14 +144,7 @@ def load_multiboot(
     placement = Placement(platform)
     entry, end = place_kernel(path, data, header, placement)
     gdt = placement.gdt(CODE_32)
-    modules, count = 0, 0
-    if initrd is not None:
-        module = read_image(initrd)
-        at = -(-max(end, MEBIBYTE) // PAGE) * PAGE
-        placement.add(at, module, str(initrd))
-        name = placement.text(str(initrd.name), "the module's name")
-        listing = struct.pack("<IIII", at, at + len(module), name, 0)
-        modules, count = placement.low(listing, "the module list"), 1
+    listing = place_modules(modules, end, placement)
     entries = b"".join(
         struct.pack("<IQQI", 20, part.start, part.size, part.type) for part in placement.map
     )
@@ -148,7 +155,7 @@ def load_multiboot(
     given = Given.MEMORY | Given.COMMAND_LINE | Given.MEMORY_MAP | Given.LOADER_NAME
     struct.pack_into("<III", info, 0, given | Given.MODULES, EBDA // KIBIBYTE, upper // KIBIBYTE)
     line = placement.text(f"{path.name} {append}".rstrip(), "the command line")
-    struct.pack_into("<III", info, 16, line, count, modules)
+    struct.pack_into("<III", info, 16, line, len(modules), listing)
     struct.pack_into("<II", info, 44, len(entries), memory_map)
     struct.pack_into("<I", info, 64, placement.text(LOADER_NAME, "the loader's name"))
     at = placement.low(bytes(info), "the multiboot information")

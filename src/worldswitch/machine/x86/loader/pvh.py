@@ -1,9 +1,10 @@
 """ELF kernels with a PVH entry point. ref: Xen docs/misc/pvh.pandoc, hvm/start_info.h."""
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
-from worldswitch.machine.image import ImageError, read_image
+from worldswitch.machine.image import ImageError, Module, read_image
 from worldswitch.machine.x86.loader.elf import Elf
 from worldswitch.machine.x86.loader.entry import (
     CODE_32,
@@ -27,7 +28,21 @@ def entry_point(elf: Elf) -> int | None:
     return None
 
 
-def load_pvh(path: Path, elf: Elf, initrd: Path | None, append: str, platform: Platform) -> Entry:
+def place_modules(modules: Sequence[Module], end: int, placement: Placement) -> int:
+    """Place modules below 4 GiB, the first on top; the address of their list, 0 for none."""
+    listing, top = b"", 1 << 32
+    for module in modules:
+        content = read_image(module.path)
+        top = placement.high(content, str(module.path), top, end)
+        arguments = module.arguments
+        line = placement.text(arguments, "a module's command line") if arguments else 0
+        listing += struct.pack("<QQQQ", top, len(content), line, 0)
+    return placement.low(listing, "the module list") if listing else 0
+
+
+def load_pvh(
+    path: Path, elf: Elf, modules: Sequence[Module], append: str, platform: Platform
+) -> Entry:
     """An ELF kernel ready to start at its PVH entry point; raises ImageError."""
     address = entry_point(elf)
     if address is None:
@@ -40,18 +55,14 @@ def load_pvh(path: Path, elf: Elf, initrd: Path | None, append: str, platform: P
     placement = Placement(platform)
     end = elf.place(placement)
     gdt = placement.gdt(CODE_32)
-    modules = 0
-    if initrd is not None:
-        disk = read_image(initrd)
-        at = placement.high(disk, str(initrd), 1 << 32, end)
-        modules = placement.low(struct.pack("<QQQQ", at, len(disk), 0, 0), "the module list")
+    listing = place_modules(modules, end, placement)
     line = placement.text(append, "the command line")
     ranges = b"".join(
         struct.pack("<QQII", part.start, part.size, part.type, 0) for part in placement.map
     )
     table = placement.low(ranges, "the memory map")
     info = struct.pack(
-        "<IIIIQQQQII", START_MAGIC, VERSION, 0, 1 if modules else 0, modules, line,
+        "<IIIIQQQQII", START_MAGIC, VERSION, 0, len(modules), listing, line,
         platform.tables.rsdp, table, len(placement.map), 0,
     )  # fmt: skip
     start_info = placement.low(info, "the start info")

@@ -1,8 +1,10 @@
 """Small images of each kind that the PC's loaders take."""
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
+from worldswitch.machine.image import Module
 from worldswitch.machine.x86.acpi_tables import build
 from worldswitch.machine.x86.loader import Entry, Platform, load
 
@@ -94,6 +96,7 @@ def start(
     initrd: bytes | None = None,
     append: str = "",
     memory: int = 64 * MEBIBYTE,
+    modules: Sequence[Module] = (),
 ) -> Entry:
     """Load an image from a file."""
     path = folder / "kernel"
@@ -102,7 +105,7 @@ def start(
     if initrd is not None:
         disk = folder / "initrd"
         disk.write_bytes(initrd)
-    return load(path, disk, append, Platform(memory, build(range(1))))
+    return load(path, disk, append, Platform(memory, build(range(1))), modules)
 
 
 class Memory:

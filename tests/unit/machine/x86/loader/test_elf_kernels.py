@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.machine.x86.loader.images import (
     MEBIBYTE,
+    bzimage,
     elf,
     multiboot_header,
     note,
@@ -16,7 +17,7 @@ from tests.unit.machine.x86.loader.images import (
 )
 from worldswitch.arch.x86.registers import Cr0
 from worldswitch.arch.x86.segments import SegmentNumber
-from worldswitch.machine.image import ImageError
+from worldswitch.machine.image import ImageError, Module
 from worldswitch.machine.x86.loader import Entry, Mode
 
 
@@ -48,6 +49,43 @@ def test_pvh_starts_at_its_note_with_the_start_info(tmp_path: Path, bits: int) -
     assert memory.read(address, size) == b"disk"
     found = [struct.unpack("<QQII", memory.read(table + 24 * n, 24)) for n in range(entries)]
     assert (1 << 32, 2 << 30, 1, 0) in found
+
+
+def two_modules(folder: Path) -> list[Module]:
+    """The first has arguments, and is not a whole number of pages."""
+    (folder / "one").write_bytes(b"1" * 5000)
+    (folder / "two").write_bytes(b"22")
+    return [Module.parse(f"{folder}/one quiet  a=b"), Module.parse(f"{folder}/two")]
+
+
+def test_pvh_kernel_gets_modules_with_their_arguments(tmp_path: Path) -> None:
+    entry = start(tmp_path, pvh(), b"disk", modules=two_modules(tmp_path))
+    memory = placed(entry)
+    info = struct.unpack("<IIIIQQQQII", memory.read(entry.registers.rbx, 56))
+    assert info[3] == 3
+    found: list[tuple[bytes, str]] = []
+    for at in range(info[4], info[4] + 96, 32):
+        address, size, line, _ = struct.unpack("<QQQQ", memory.read(at, 32))
+        found.append((memory.read(address, size), memory.text(line) if line else ""))
+    assert found == [(b"disk", ""), (b"1" * 5000, "quiet  a=b"), (b"22", "")]
+
+
+def test_multiboot_kernel_gets_modules_with_their_arguments(tmp_path: Path) -> None:
+    image = elf(multiboot_header() + b"\xf4" * 20, 32, entry=0x20_000C)
+    entry = start(tmp_path, image, modules=two_modules(tmp_path))
+    memory, info = placed(entry), information(entry)
+    assert info["modules"] == 2
+    found: list[tuple[bytes, str]] = []
+    for at in range(info["module_list"], info["module_list"] + 32, 16):
+        first, last, line, _ = struct.unpack("<IIII", memory.read(at, 16))
+        assert first % 4096 == 0
+        found.append((memory.read(first, last - first), memory.text(line)))
+    assert found == [(b"1" * 5000, "one quiet  a=b"), (b"22", "two")]
+
+
+def test_linux_kernel_with_modules_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="takes no --module"):
+        start(tmp_path, bzimage(), modules=two_modules(tmp_path))
 
 
 def test_pvh_without_a_module_has_an_empty_list(tmp_path: Path) -> None:
