@@ -7,3 +7,5 @@ PENDING_SMI = 4
 PENDING_INIT = 8
 PENDING_STARTUP = 16
 """A start-up IPI with `startup_vector`."""
+PENDING_MACHINE_CHECK = 32
+"""The hardware has found an error in itself."""
