@@ -1,6 +1,6 @@
 """A guest program for each exit code of SVM that the processors can leave a guest with.
 
-The host is a program as well: VMRUN and HLT. `PROGRAMS` has the ones that are reached, `NEVER` those
+The host is a program as well: VMRUN and HLT. `PROGRAMS` has those that are reached, `NEVER` the ones
 that no processor here has a cause for, with a program that would be one elsewhere.
 """
 
