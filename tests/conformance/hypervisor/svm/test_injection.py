@@ -123,7 +123,7 @@ def test_nmi_behind_another_event_comes_with_a_self_ipi() -> None:
     events = [entry.event_inj for entry in entries if entry.event_inj]
     assert events[0] == UD
     assert events[-1] == NMI
-    assert [entry.time_slice for entry in entries if entry.event_inj == UD][0] == 1
+    assert next(entry.time_slice for entry in entries if entry.event_inj == UD) == 1
     assert guest.hosts[0].time_slice == usual
     assert guest.counted("self_ipi") == 1
     assert guest.load(DATA + 4) == 1

@@ -1,7 +1,7 @@
 """A guest program for each exit code of SVM that the processors can leave a guest with.
 
-The host is a program as well: VMRUN and HLT. `PROGRAMS` has those that are reached, `NEVER` the ones
-that no processor here has a cause for, with a program that would be one elsewhere.
+The host is a program as well: VMRUN and HLT. `PROGRAMS` and `ALONE` have those that are reached,
+`NEVER` the ones that no processor here has a cause for, and why.
 """
 
 from collections.abc import Callable
