@@ -1,0 +1,21 @@
+"""Damaged images of every kind: each is started, or refused in a sentence."""
+
+import pytest
+
+from tests.fuzz.pc_images import IMAGES
+from tests.fuzz.test_processors import DAMAGE, outcomes
+
+PROGRAM = "tests.fuzz.pc_images"
+
+
+@pytest.mark.parametrize(
+    ("first", "count"),
+    [(0, 120), *(pytest.param(n, 1000, marks=pytest.mark.long) for n in range(1000, 6000, 1000))],
+)
+def test_damaged_images_start_or_are_refused_in_words(first: int, count: int) -> None:
+    lines = outcomes(first, count, 2000, PROGRAM)
+    assert len(lines) == count
+    assert not [line for line in lines if any(word in line for word in DAMAGE)]
+    for kind in IMAGES:
+        assert any(kind in line and "refused" in line for line in lines), kind
+        assert any(kind in line and "refused" not in line for line in lines), kind
