@@ -10,7 +10,7 @@ PROGRAM = "tests.fuzz.pc_images"
 
 @pytest.mark.parametrize(
     ("first", "count"),
-    [(0, 120), *(pytest.param(n, 400, marks=pytest.mark.long) for n in range(1000, 5000, 400))],
+    [(0, 120), *(pytest.param(n, 100, marks=pytest.mark.long) for n in range(1000, 4000, 100))],
 )
 def test_damaged_images_start_or_are_refused_in_words(first: int, count: int) -> None:
     lines = outcomes(first, count, 2000, PROGRAM)
