@@ -9,9 +9,13 @@ the label `done` is added: it ends the run.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from worldswitch.arch.x86.models import cpu_model
+from worldswitch.arch.x86.models import CpuModel, cpu_model
+from worldswitch.arch.x86.svm_controls import Event
+from worldswitch.arch.x86.svm_exits import SvmExit
+from worldswitch.arch.x86.vmcb import Vmcb
 from worldswitch.hypervisor import requests
 from worldswitch.hypervisor.outcome import NotOperating, Preempted, RunEnd, ToMachine, Wait
 from worldswitch.hypervisor.svm.backend import SvmBackEnd
@@ -19,6 +23,7 @@ from worldswitch.hypervisor.svm.options import SvmOptions
 from worldswitch.hypervisor.svm.vcpu import SvmVcpu
 from worldswitch.hypervisor.x86.state import CpuState, SegmentState
 from worldswitch.lab.x86_assembler import Program, assemble
+from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.processor import Complex
 from worldswitch.metal.x86.storage import Storage
@@ -40,13 +45,45 @@ class Finished(Exception):  # noqa: N818 - no error
     """The program has come to its end."""
 
 
+@dataclass
+class Entry:
+    """What one VMRUN was given. event_inj: 0 if there is no event."""
+
+    event_inj: int
+    v_intr: int
+    clean: int
+    tlb_control: int
+    asid: int
+    shadow: int
+    rip: int
+    intercept_1: int
+    gif: int
+    time_slice: int
+
+    @property
+    def vector(self) -> int:
+        """That of the virtual interrupt; 0 if there is none."""
+        return self.v_intr >> 32 & 0xFF if self.v_intr & 1 << 8 else 0
+
+    @property
+    def window(self) -> bool:
+        """Whether the entry asks for the interrupt window."""
+        return bool(self.v_intr & 1 << 8 and self.v_intr & 1 << 20)
+
+
 class SvmGuest:
     """A virtual machine with a program, and a machine of little more than ports."""
 
     def __init__(
-        self, source: str, cpus: int = 1, hosts: int = 1, model: str = MODEL, **options: Any
+        self,
+        source: str,
+        cpus: int = 1,
+        hosts: int = 1,
+        model: str | CpuModel = MODEL,
+        **options: Any,
     ) -> None:
-        complex = Complex(Storage(MEMORY + HOST_MEMORY), cpu_model(model), hosts)
+        chosen = cpu_model(model) if isinstance(model, str) else model
+        complex = Complex(Storage(MEMORY + HOST_MEMORY), chosen, hosts)
         self.hosts = [Host(processor) for processor in complex.processors]
         self.backend = SvmBackEnd(SvmOptions(**options))
         for host in self.hosts:
@@ -86,6 +123,35 @@ class SvmGuest:
         processor = self.hosts[host]
         processor.deadline = processor.icount + size
         return self.backend.run(self.vm.vcpus[cpu], processor)
+
+    def watch(self, host: int = 0) -> list[Entry]:
+        """What every VMRUN on a processor is given from now on, before a program is first run."""
+        processor = self.hosts[host]
+        storage, vmrun = processor.storage, processor.vmrun
+        seen: list[Entry] = []
+
+        def watched(vmcb: int) -> EntryResult:
+            block = Vmcb(storage.view, vmcb)
+            control = block.control
+            seen.append(Entry(
+                control.event_inj if control.event_inj & Event.V else 0, control.v_intr,
+                control.clean, control.tlb_control, control.asid, control.int_state & 1,
+                block.save.rip, control.intercept_1, processor.processor.raw.gif,
+                processor.time_slice,
+            ))  # fmt: skip
+            return vmrun(vmcb)
+
+        processor.vmrun = watched  # type: ignore[method-assign]
+        return seen
+
+    def request(self, cpu: int = 0, host: int = 0) -> Any:
+        """Run one virtual CPU until the machine is asked for something; what that is."""
+        for _ in range(100):
+            end = self.run(cpu, host)
+            if isinstance(end, ToMachine):
+                return end.request
+            assert isinstance(end, Preempted), end
+        raise AssertionError(f"nothing is asked for: {list(self.cpu.recent)}")
 
     def finish(self, turns: int = 200) -> None:
         """Run all virtual CPUs in turn until the program is done."""
@@ -132,6 +198,10 @@ class SvmGuest:
     def counted(self, name: str) -> int:
         """A counter of the virtual machine."""
         return self.vm.counters().get(name, 0)
+
+    def exits(self, code: SvmExit) -> int:
+        """How often the guest was left with a code."""
+        return sum(line.samples for line in self.vm.statistics() if line.name == code.name)
 
     def start_all(self) -> None:
         """Have the other virtual CPUs begin where the first does, with stacks of their own."""

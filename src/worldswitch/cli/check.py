@@ -24,12 +24,12 @@ def read_block(file: Path, size: int, what: str) -> bytearray:
         with file.open("rb") as stream:
             data = stream.read(size + 1)
     except OSError as error:
-        raise usage_error(f"{file}: {error.strerror}") from None
+        raise usage_error(f"{file}: {error.strerror}. Give the path of a dump of {what}.") from None
     except ValueError as error:
         raise usage_error(f"{str(file)!r}: {error}") from None
     if len(data) != size:
         count = f"{len(data)} bytes" if len(data) < size else f"more than {size} bytes"
-        raise usage_error(f"{file} has {count}; {what} has {size}")
+        raise usage_error(f"{file} has {count}; {what} has {size}. Give a dump of all of it.")
     return bytearray(data)
 
 

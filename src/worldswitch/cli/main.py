@@ -66,6 +66,22 @@ def _check_model(architecture: str, name: str) -> None:
     except ValueError as error:
         why = str(error) if architecture == "x86" else "no such model"
         raise ValueError(f"--cpu {name}: {why}; `worldswitch cpus` lists them") from None
+    if architecture == "x86":
+        _check_added(name)
+
+
+def _check_added(name: str) -> None:
+    """Raise ValueError for a feature that is asked for by name and that no processor here has."""
+    from worldswitch.arch.x86.cpuid import feature
+    from worldswitch.metal.x86.features import MODELLED
+
+    added = (part.strip()[1:] for part in name.split(",")[1:] if part.strip()[0] == "+")
+    for wanted in added:
+        if feature(wanted).name not in MODELLED:
+            raise ValueError(
+                f"--cpu {name}: {wanted} is not modelled. Leave it out; "
+                "`worldswitch cpus --facilities` lists what is"
+            )
 
 
 @app.command(epilog=STATUSES)

@@ -32,7 +32,9 @@ class Module:
 
 
 def read_image(path: Path) -> bytes:
-    """A file's content; ImageError in plain words if it cannot be read."""
+    """A file's content; ImageError in plain words if it cannot be read, or has no end."""
+    if path.is_char_device():
+        raise ImageError(f"{path} is a device, not a file. Give the path of a readable image.")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -51,4 +53,7 @@ def check_initrd(path: Path, data: bytes) -> None:
         if not stream.eof:
             raise ImageError(f"{path} is truncated: the gzip stream does not end. Copy it again.")
     elif data[:6] not in CPIO and data[:4] not in OTHER_COMPRESSIONS:
-        raise ImageError(f"{path} is no initramfs: neither cpio nor a compressed archive.")
+        raise ImageError(
+            f"{path} is no initramfs: neither cpio nor a compressed archive. "
+            "Give the initrd of the kernel's distribution, or a cpio archive."
+        )

@@ -1,7 +1,8 @@
 """The paths through the hypervisor for SVM, and which test reaches which.
 
-A test names what it reaches with `covers`; tests/unit/hypervisor/svm/test_paths.py shows what no
-test reaches.
+A test names what it reaches with `covers`. svm/test_paths.py shows what no guest program reaches:
+programs in assembly on modelled processors, and where only the host can be the cause, its public
+interface while a program runs. Tests of single handlers name paths too, which counts for nothing.
 """
 
 from tests.conformance.hypervisor.paths import covers_of
@@ -18,6 +19,7 @@ SEED: dict[str, str] = {
     "vminit/msrpm": "all MSRs are intercepted",
     "vminit/msrpm-pass-through": "but for the list that may be read and written",
     "vminit/msrpm-read-only": "and the list that may be read",
+    "vminit/msrpm-outside": "MSRs that the map has no bits for are always intercepted",
     "vminit/iopm": "all ports are intercepted",
     "vminit/nested-paging": "the nested page tables' root",
     "vminit/cr-intercepts": "control registers that the VMCB does not hold",
@@ -25,6 +27,16 @@ SEED: dict[str, str] = {
     "vminit/trace-exceptions": "all exceptions are, to be traced",
     "vminit/instructions": "instructions and events that are intercepted",
     "vminit/state": "EFER.SVME, PAT, branch records, virtual interrupt masking",
+    "vminit/asid": "no ASID until the first entry",
+    "mode/real": "real mode",
+    "mode/protected": "protected mode",
+    "mode/compatibility": "compatibility mode",
+    "mode/long": "64-bit mode",
+    "mode/cpl": "the privilege level is the VMCB's",
+    "paging/flat": "linear addresses without paging",
+    "paging/32": "two levels",
+    "paging/pae": "three",
+    "paging/64": "four",
     "intercept/changed": "a change makes the group dirty",
     "intercept/unchanged": "no change, nothing is dirty",
     "clean/default": "the groups that are declared clean",
@@ -50,6 +62,7 @@ SEED: dict[str, str] = {
     "inject/shadow-kept": "RIP has not: it has not",
     "inject/int-info": "the event that an exit interrupted",
     "inject/exception": "an exception that the hypervisor has made pending",
+    "inject/error-code": "with an error code, or without",
     "inject/double-fault": "both together are a double fault",
     "inject/serial": "or the second of them",
     "inject/triple-fault": "or a triple fault",
@@ -67,6 +80,7 @@ SEED: dict[str, str] = {
     "inject/extint-shadow": "and in an interrupt shadow",
     "inject/extint-pending-event": "and behind another event",
     "inject/window-open": "the interrupt window is asked for",
+    "inject/window-kept": "asked for already: nothing changes",
     "inject/window-closed": "and given up",
     "tpr/from-guest": "CR8 of the guest reaches the local APIC",
     "tpr/to-guest": "TPR of the local APIC reaches V_TPR",
@@ -89,6 +103,7 @@ SEED: dict[str, str] = {
     "exit/wrmsr-machine": "and WRMSR",
     "exit/io": "IN and OUT",
     "exit/io-string": "INS and OUTS",
+    "exit/io-string-repeat": "as often as rCX says, or once",
     "exit/io-string-segment": "the segment of OUTS",
     "exit/io-string-address-size": "addresses of 16, 32 and 64 bits",
     "exit/io-string-no-assists": "unclaimed without decode assists",
@@ -98,6 +113,8 @@ SEED: dict[str, str] = {
     "exit/pause": "PAUSE",
     "exit/npf-reserved": "reserved bits in the tables: unclaimed",
     "exit/npf-storage": "storage is mapped",
+    "exit/npf-access": "for a read, a write or a fetch",
+    "exit/npf-code-size": "instructions as the code segment's D bit has them",
     "exit/npf-emulate": "an access to a device is executed",
     "exit/npf-no-assists": "with the instruction bytes fetched",
     "exit/npf-assist-off": "or the assists turned off",
@@ -109,9 +126,11 @@ SEED: dict[str, str] = {
     "exit/int-info-saved": "an event was interrupted by the exit",
     "invariant/length": "RIP moves by 1 to 15 bytes alone",
     "invariant/code": "and after exits that save the next instruction's address alone",
+    "invariant/event-kind": "nor one that is no event",
     "invariant/event": "an event is never injected over another",
     "register/general": "general registers",
     "register/control": "control registers make their group dirty",
+    "register/cr3": "a new CR3 drops what was translated",
     "register/shadow": "the interrupt shadow",
     "register/unknown": "there is no such register",
     "descriptor/segment": "segment descriptors",

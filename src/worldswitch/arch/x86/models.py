@@ -97,6 +97,8 @@ class CpuModel:
             case Leaf.FEATURES:
                 eax = self.signature
                 ebx = CLFLUSH_QUADWORDS << 8 if "clflush" in self.features else 0
+            case Leaf.MONITOR if "monitor" in self.features:
+                eax = ebx = 8 * CLFLUSH_QUADWORDS
             case Leaf.EXTENDED_VENDOR:
                 return Leaf.EXTENDED_FEATURES_2, *_vendor(self.vendor)
             case Leaf.EXTENDED_FEATURES:
@@ -153,8 +155,12 @@ _BASE = _names(
     "sse2 syscall nx lm"
 )
 _V2 = _BASE | _names("sse3 ssse3 sse4_1 sse4_2 cx16 lahf_lm popcnt")
+_BY_REQUEST = _names("monitor")
+"""No model has these unless they are added by name. MWAIT may end at any time, and on a processor
+whose MWAIT always ends at once a kernel that idles by it never rests; firmware can hide it as well
+(MonMwaitDis in MSR C001_0015)."""
 _MILAN = _V2 | _names(
-    "pclmulqdq monitor fma pcid x2apic movbe aes xsave avx f16c rdrand htt",
+    "pclmulqdq fma pcid x2apic movbe aes xsave avx f16c rdrand htt",
     "arat aperfmperf",
     "fsgsbase bmi1 avx2 smep bmi2 erms invpcid cqm rdt_a rdseed adx smap clflushopt clwb sha_ni",
     "umip pku shstk vaes vpclmulqdq rdpid fsrm xsaveopt xsavec xgetbv1 xsaves",
@@ -174,7 +180,7 @@ _GENOA = _MILAN | _names(
     "avx512_vnni avx512_bitalg avx512_vpopcntdq avx512_bf16 la57",
     "x2avic vnmi upper_address_ignore autoibrs cppc",
 )
-_MAX = frozenset(FEATURES) - INTEL_ONLY - RETIRED - DYNAMIC
+_MAX = frozenset(FEATURES) - INTEL_ONLY - RETIRED - DYNAMIC - _BY_REQUEST
 
 _MODELS = (
     CpuModel("x86-64-v2", "x86-64 of the second level, without SVM", 0xF, 0x6B, 1, 40, _V2),

@@ -21,6 +21,7 @@ from worldswitch.hypervisor.outcome import (
 from worldswitch.hypervisor.svm.backend import SvmBackEnd
 from worldswitch.hypervisor.svm.options import SvmOptions
 from worldswitch.hypervisor.svm.vcpu import SvmVcpu
+from worldswitch.hypervisor.x86.events import GuestException
 from worldswitch.hypervisor.x86.linear import fetch
 from worldswitch.hypervisor.x86.mmio import CODE_16, CODE_32, CODE_64
 from worldswitch.hypervisor.x86.state import SegmentState
@@ -254,12 +255,20 @@ class PcGuestMachine(PcBoard):
         return CpuView(
             vcpu.rip, vcpu.rflags, vcpu.cpl, vcpu.cr0, vcpu.cr2, vcpu.cr3, vcpu.cr4, vcpu.efer,
             tuple(vcpu.gr[n] for n in range(16)), CODE_BITS[vcpu.code_size()],
-            lambda size: fetch(vcpu, vcpu.rip)[:size],
+            lambda size: code_of(vcpu)[:size],
         )  # fmt: skip
 
     def recent_exits(self) -> list[str]:
         recent = self.processors[self.current].recent
         return [f"{reason} at {address:X}" for reason, address in recent]
+
+
+def code_of(vcpu: SvmVcpu) -> bytes:
+    """What is at RIP; nothing where it cannot be fetched from."""
+    try:
+        return fetch(vcpu, vcpu.rip)
+    except GuestException:
+        return b""
 
 
 def segment_state(segment: Segment) -> SegmentState:

@@ -88,6 +88,7 @@ from worldswitch.metal.x86.state import (
     Cpu,
     Record,
 )
+from worldswitch.metal.x86.svm.features import SVM_LOCKED_CR8
 
 
 @typed
@@ -441,7 +442,12 @@ def decode_one(cpu: Cpu, rec: Record, text: u64, pc: u64) -> u64:
         rec.spare2 = 0
     if prefixes & PREFIX_LOCK != 0:
         rec.flags = RECORD_LOCKED
-        if kind & INSN_LOCK == 0 or not memory:
+        lockable = kind & INSN_LOCK != 0
+        if lockable and not memory:
+            # MOV of CR0 is one of CR8. ref: APM3 4 MOV CRn
+            other = cpu.svm_features & SVM_LOCKED_CR8 != 0 and rec.reg == 0
+            lockable = kind & INSN_CPL0 != 0 and other
+        if not lockable:
             index = u64(cache.undefined_insn)
             kind = INSN_ENDS
     if n > TEXT_LIMIT:

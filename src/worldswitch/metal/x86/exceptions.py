@@ -78,6 +78,7 @@ def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64)
             elif cpu.leave != LEAVE_TASK:
                 raise Leave
         injected = False
+        intercept_second(cpu, software)
         second = class_of(u64(cpu.vector))
         if cpu.delivering == DELIVERING_DOUBLE_FAULT:
             cpu.delivering = 0
@@ -99,6 +100,20 @@ def deliver_event(cpu: Cpu, vector: u64, kind: u64, has_error: bool, error: u64)
             if now_has and now_vector != Vector.PF and not software:
                 now_error = now_error | 1
         cpu.delivering = second
+
+
+@typed(leaves=True, inline=False)
+def intercept_second(cpu: Cpu, software: bool) -> None:
+    """An exception in a delivery is intercepted for itself, before it makes a double fault.
+
+    EXITINTINFO has the event that was being delivered. ref: APM2 15.7.2; APM2 15.12
+    """
+    error = u64(cpu.error)
+    if cpu.has_error == 0:
+        error = 0
+    elif cpu.vector != Vector.PF and not software:
+        error = error | 1
+    intercept_exception(cpu, u64(cpu.vector), error)
 
 
 @typed(leaves=True)

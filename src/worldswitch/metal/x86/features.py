@@ -77,6 +77,7 @@ MODELLED = frozenset(
         "clwb",
         "rdrand",
         "rdseed",
+        "monitor",
         "vgif",
         "vnmi",
         "v_vmsave_vmload",

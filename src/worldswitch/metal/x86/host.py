@@ -11,6 +11,7 @@ from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.engine import Typed
 from worldswitch.metal.interface import EntryResult, GeneralProtection
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.pending import PENDING_MACHINE_CHECK, PENDING_NMI, PENDING_SMI
 from worldswitch.metal.x86.processor import Processor
 from worldswitch.metal.x86.state import CS, DS, ES, FS, GS, SS, Cpu
 from worldswitch.metal.x86.svm.calls import FAULT
@@ -27,6 +28,7 @@ FXSAVE_SIZE = 512
 FXSAVE_HEAD = struct.Struct("<HHBxHQQII")
 FXSAVE_XMM = 160
 MASK_64 = 2**64 - 1
+TAKEN = PENDING_NMI | PENDING_SMI | PENDING_MACHINE_CHECK
 
 
 class HostShutdown(Exception):  # noqa: N818 - it is named after the processor's state
@@ -53,6 +55,7 @@ class Host:
         self._budget = _array(processor, "run_budget", ctypes.c_uint64, 1)
         self._deadline = _array(processor, "deadline", ctypes.c_uint64, 1)
         self._reason = _array(processor, "exit_reason", ctypes.c_uint32, 1)
+        self._pending = _array(processor, "pending", ctypes.c_uint64, 1)
         self._run = processor.run_native
         self._rdtsc = functools.partial(processor.call, "host_rdtsc")
         self._shared = processor.complex
@@ -206,8 +209,13 @@ class Host:
         self._checked(f"VMSAVE to the VMCB at {vmcb:#x}")
 
     def stgi(self) -> None:
-        """Set the global interrupt flag."""
+        """Set the global interrupt flag: the host takes what was held pending.
+
+        Its handlers of NMIs, SMIs and machine checks have nothing to do.
+        """
         self.processor.raw.gif = 1
+        if self._pending[0]:
+            self._pending[0] &= ~TAKEN
 
     def clgi(self) -> None:
         """Clear it: interrupts, NMIs, SMIs and INIT are held pending."""

@@ -1,10 +1,12 @@
 """What comes from outside: which pending event is taken next. ref: APM2 8.5 Priorities"""
 
-from worldswitch.arch.x86.registers import Rflags
+from worldswitch.arch.x86.exceptions import Vector
+from worldswitch.arch.x86.registers import Cr4, Rflags
 from worldswitch.engine import typed, u8, u64
 from worldswitch.metal.x86.apic import LVT_LINT0, acknowledge, apic_vector, poll_timer
 from worldswitch.metal.x86.bus import BUS_ACKNOWLEDGE, bus_call
 from worldswitch.metal.x86.exceptions import (
+    EVENT_EXCEPTION,
     EVENT_EXTERNAL,
     EVENT_NMI,
     deliver_debug,
@@ -15,6 +17,7 @@ from worldswitch.metal.x86.pending import (
     PENDING_EXTINT,
     PENDING_INIT,
     PENDING_INTR,
+    PENDING_MACHINE_CHECK,
     PENDING_NMI,
     PENDING_SMI,
     PENDING_STARTUP,
@@ -23,6 +26,7 @@ from worldswitch.metal.x86.reset import init_reset, startup
 from worldswitch.metal.x86.single import in_shadow, in_stack_shadow
 from worldswitch.metal.x86.smm import take_smi
 from worldswitch.metal.x86.state import Cpu
+from worldswitch.metal.x86.svm.delivery import triple_fault
 from worldswitch.metal.x86.svm.events import (
     exit_for_physical,
     physical_enabled,
@@ -124,6 +128,16 @@ def take_reset(cpu: Cpu) -> bool:
 
 
 @typed(leaves=True, inline=False)
+def take_machine_check(cpu: Cpu) -> None:
+    """#MC, or shutdown where it is not enabled. ref: APM2 8.2.19; APM2 9.3"""
+    cpu.pending = cpu.pending & ~u64(PENDING_MACHINE_CHECK)
+    cpu.halted = 0
+    if cpu.cr4 & Cr4.MCE == 0:
+        triple_fault(cpu)
+    deliver_event(cpu, u64(Vector.MC), u64(EVENT_EXCEPTION), False, 0)
+
+
+@typed(leaves=True, inline=False)
 def take_events(cpu: Cpu) -> bool:
     """Take the most urgent event that is pending and enabled; False if there is none."""
     poll_timer(cpu)
@@ -133,6 +147,9 @@ def take_events(cpu: Cpu) -> bool:
         return True
     if cpu.gif == 0:
         return take_debug(cpu)
+    if cpu.pending & PENDING_MACHINE_CHECK != 0 and cpu.running == 1:
+        take_machine_check(cpu)
+        return True
     if take_reset(cpu):
         return True
     if cpu.running == 0:

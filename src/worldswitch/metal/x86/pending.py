@@ -9,3 +9,5 @@ PENDING_STARTUP = 16
 """A start-up IPI with `startup_vector`."""
 PENDING_EXTINT = 32
 """A message has told the local APIC that the 8259 pair has an interrupt for this processor."""
+PENDING_MACHINE_CHECK = 64
+"""The hardware has found an error in itself."""

@@ -163,6 +163,7 @@ class Processor:
         raw.smbase = 0x30000
         raw.pat = 0x0007_0406_0007_0406
         raw.pending = 0
+        raw.vm_cr = raw.hsave = 0
         self.call("init_reset")
 
     @property

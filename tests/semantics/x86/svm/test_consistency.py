@@ -1,24 +1,30 @@
 """VMRUN's compiled checks agree with the named rules of `arch.x86.consistency`."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.guests.broken_vmcbs import BROKEN, HOST, LEGAL, long_mode, real_mode
-from tests.semantics.x86.svm.world import VMCB, world
+from tests.semantics.x86.svm.world import VMCB, World, world
 from worldswitch.arch.x86.consistency import first_violation
 from worldswitch.arch.x86.models import cpu_model
+from worldswitch.arch.x86.registers import Efer
+from worldswitch.arch.x86.svm_controls import Intercept1
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.arch.x86.svm_host import SvmHost
 from worldswitch.arch.x86.vmcb import Vmcb
 from worldswitch.metal.x86.processor import Complex
+from worldswitch.metal.x86.state import CS
 from worldswitch.metal.x86.storage import Storage
 from worldswitch.metal.x86.svm.checks import is_legal
 from worldswitch.metal.x86.svm.features import feature_bits
 from worldswitch.metal.x86.svm.image import read_block
 
 Check = Callable[[Vmcb, SvmHost], bool]
+Enter = Callable[[Vmcb, SvmHost], int]
+PARTS = ("svm_features", "asids", "physical_mask", "cr4_mask", "efer_mask", "cr0")
+"""What the checks know of the processor."""
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +45,65 @@ def legal() -> Check:
         return bool(is_legal(cpu))
 
     return check
+
+
+@pytest.fixture
+def enter() -> Iterator[Enter]:
+    """A host program executes VMRUN once; the exit code."""
+    w = world()
+    w.guest("hlt")
+    own = {name: getattr(w.raw, name) for name in PARTS}
+
+    def enter(block: Vmcb, host: SvmHost) -> int:
+        w.guest("hlt")
+        w.storage.write(VMCB, bytes(block))
+        w.storage.write(0xFFF0, b"\xf4")
+        w.block.control.intercept_1 |= Intercept1.SHUTDOWN | Intercept1.HLT
+        save = w.block.save
+        save.cs.limit, save.idtr.limit = 0xFFFF, 0xFFF
+        save.cs.attrib = save.cs.attrib or 0x9B
+        describe(w, host)
+        w.run_program("vmrun %rax; hlt")
+        return w.block.control.exit_code
+
+    yield enter
+    for name, value in own.items():
+        setattr(w.raw, name, value)
+    w.processor.call("update_mode")
+
+
+def describe(w: World, host: SvmHost) -> None:
+    """Have the processor be one that a block is judged for."""
+    raw = w.raw
+    raw.svm_features, raw.asids = feature_bits(host.features), host.asids
+    raw.physical_mask = host.physical_limit - 1
+    raw.cr4_mask, raw.efer_mask = host.cr4_mask, host.efer_mask
+    if not host.paging:
+        raw.cr0, raw.efer, raw.cr4 = 0x11, Efer.SVME, 0
+        raw.seg_attr[CS] = 0xC9B
+    w.processor.call("update_mode")
+
+
+def test_every_rule_has_a_block_that_breaks_it_alone() -> None:
+    assert {case[0] for case in BROKEN} == {rule.name for rule in Vmcb.rules}
+    for name, host, make, _ in BROKEN:
+        assert {violation.rule for violation in Vmcb.check(make(), host)} == {name}
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])
+def test_vmrun_of_a_program_refuses_a_block_that_breaks_one_rule(case: tuple, enter: Enter) -> None:
+    _, host, make, _ = case
+    assert enter(make(), host) == SvmExit.INVALID
+
+
+@pytest.mark.parametrize("make", [real_mode, long_mode])
+def test_vmrun_of_a_program_enters_the_blocks_that_the_others_are_made_of(
+    make: Callable[[], Vmcb], enter: Enter
+) -> None:
+    assert Vmcb.check(make(), HOST) == []
+    code = enter(make(), HOST)
+    assert code != SvmExit.INVALID
+    assert code == (SvmExit.HLT if make is real_mode else SvmExit.NPF)
 
 
 @pytest.mark.parametrize("case", BROKEN, ids=[f"{n}-{b[0]}" for n, b in enumerate(BROKEN)])

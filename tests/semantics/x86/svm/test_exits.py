@@ -15,9 +15,16 @@ from tests.semantics.x86.svm.world import (
     world,
 )
 from worldswitch.arch.x86.exceptions import Vector
-from worldswitch.arch.x86.registers import Cr0, Efer, Rflags
-from worldswitch.arch.x86.svm_controls import Intercept1, Intercept2, Intercept3
+from worldswitch.arch.x86.registers import Cr0, Cr4, Efer, Rflags
+from worldswitch.arch.x86.svm_controls import (
+    EventType,
+    Intercept1,
+    Intercept2,
+    Intercept3,
+    event,
+)
 from worldswitch.arch.x86.svm_exits import MOV_CR, SvmExit
+from worldswitch.metal.x86.pending import PENDING_MACHINE_CHECK
 
 PLAIN = (
     ("cpuid", Intercept1.CPUID),
@@ -147,6 +154,32 @@ def test_exception_not_intercepted_goes_to_the_guest() -> None:
     assert w.run() == SvmExit.HLT
     assert w.block.save.rip == 0x600 + Vector.UD
     assert w.get(w.block.save.rsp) == CODE
+
+
+@pytest.mark.parametrize(("vector", "info"), ((Vector.PF, (0, 0x4000_0000)), (Vector.DF, (0, 0))))
+def test_exception_in_a_delivery_is_intercepted_for_itself_before_it_is_a_double_fault(
+    vector: Vector, info: tuple[int, int]
+) -> None:
+    w = world()
+    w.guest("mov 0x40001000, %eax; hlt", intercept_exceptions=1 << vector)
+    w.block.control.intercept_exceptions = 1 << vector
+    w.block.save.idtr.base = 0x4000_0000 - 16 * Vector.PF
+    if vector == Vector.PF:  # the first one is injected, as a hypervisor does it
+        w.change(event_inj=event(EventType.EXCEPTION, Vector.PF, 4), cr2=0x1234)
+    assert w.run() == SvmExit.EXCP_DE + vector
+    assert w.info == info
+    assert w.block.control.exit_int_info & 0xFF == Vector.PF
+
+
+@pytest.mark.parametrize("enabled", (False, True))
+def test_machine_check_is_a_shutdown_where_it_is_not_enabled(enabled: bool) -> None:
+    w = world()
+    w.guest("out %al, $0x80; nop; hlt")
+    w.block.save.cr4 |= Cr4.MCE if enabled else 0
+    w.on_port = lambda: w.processor.make_pending(PENDING_MACHINE_CHECK)
+    assert w.run() == (SvmExit.HLT if enabled else SvmExit.SHUTDOWN)
+    if enabled:
+        assert w.block.save.rip == 0x600 + Vector.MC
 
 
 def test_page_fault_intercepted_leaves_cr2_and_gives_address_and_text() -> None:

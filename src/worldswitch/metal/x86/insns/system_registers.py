@@ -6,6 +6,7 @@ from worldswitch.arch.x86.exceptions import Vector
 from worldswitch.arch.x86.registers import Cr0, Cr4, Dr6
 from worldswitch.engine import typed, u16, u64
 from worldswitch.metal.x86.control import write_cr0, write_cr3, write_cr4, write_xcr0
+from worldswitch.metal.x86.decode_bits import RECORD_LOCKED
 from worldswitch.metal.x86.insn import insn
 from worldswitch.metal.x86.leave import fault, general_protection, undefined
 from worldswitch.metal.x86.memory import load_u16, store_u16
@@ -73,7 +74,7 @@ def check_cr(cpu: Cpu, number: u64) -> None:
         undefined(cpu)
 
 
-@insn("MOV", "0F 20 /r", ref="APM3 4 MOV CRn", raw=True, cpl0=True)
+@insn("MOV", "0F 20 /r", ref="APM3 4 MOV CRn", raw=True, cpl0=True, lock=True)
 def mov_from_cr() -> Any:
     """Control register to general register."""
 
@@ -87,7 +88,7 @@ def mov_from_cr() -> Any:
     return mov_from_cr
 
 
-@insn("MOV", "0F 22 /r", ref="APM3 4 MOV CRn", raw=True, cpl0=True, control=True)  # fmt: skip
+@insn("MOV", "0F 22 /r", ref="APM3 4 MOV CRn", raw=True, cpl0=True, control=True, lock=True)
 def mov_to_cr() -> Any:
     """General register to control register."""
 
@@ -138,6 +139,8 @@ def narrow(cpu: Cpu, value: u64) -> u64:
 @typed
 def cr_number(rec: Record) -> u64:
     """The control register; LOCK stands for the bit that is missing outside of 64-bit mode."""
+    if rec.flags & RECORD_LOCKED != 0:
+        return 8
     return u64(rec.reg)
 
 

@@ -20,6 +20,7 @@ SVM_SHADOW_STACKS = 4096
 SVM_LONG_MODE = 8192
 SVM_SEV_ES = 16384
 SVM_SEV_SNP = 32768
+SVM_LOCKED_CR8 = 65536
 """Bits of `Cpu.svm_features`."""
 
 NAMES = {
@@ -39,6 +40,7 @@ NAMES = {
     SVM_LONG_MODE: "lm",
     SVM_SEV_ES: "sev_es",
     SVM_SEV_SNP: "sev_snp",
+    SVM_LOCKED_CR8: "cr8_legacy",
 }
 """The CPUID feature of each."""
 

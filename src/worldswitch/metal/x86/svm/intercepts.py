@@ -1,8 +1,8 @@
 """Intercepts that depend on operands: each leaves the guest with #VMEXIT, or does nothing.
 
-UNMODELLED: FERR_FREEZE (there is no FERR# pin), RSM (no system-management mode), RDPRU, SKINIT,
-MCOMMIT, INVLPGB and TLBSYNC (such instructions are #UD), write traps and bus locks (of guests with
-encrypted state, and of processors with their threshold).
+UNMODELLED: FERR_FREEZE (there is no FERR# pin), RDPRU, SKINIT, MCOMMIT, INVLPGB and TLBSYNC (such
+instructions are #UD), write traps and bus locks (of guests with encrypted state, and of processors
+with their threshold).
 
 Outside of a guest all of `cpu.intercepts` is zero, so that a check costs one test. Call them after
 the exceptions that APM2 15.7 puts before the intercept (privilege level, undefined opcode, the I/O

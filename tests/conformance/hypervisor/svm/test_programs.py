@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conformance.hypervisor.svm_paths import covers
 from tests.guests.svm_guest import DATA, SvmGuest
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.hypervisor.outcome import NotOperating, Preempted, Stopped, ToMachine
@@ -29,6 +30,7 @@ class Pic:
         return self.vectors.pop(0)
 
 
+@covers("exit/cpuid", "run/handled")
 def test_cpuid_names_the_hypervisor_and_hides_svm() -> None:
     guest = SvmGuest(f"""
         mov $0x40000000, %eax
@@ -46,6 +48,14 @@ def test_cpuid_names_the_hypervisor_and_hides_svm() -> None:
     assert not guest.load(DATA + 12) & 4
 
 
+@covers(
+    "exit/io",
+    "exit/io-string",
+    "exit/io-string-repeat",
+    "vminit/iopm",
+    "paging/flat",
+    "mode/protected",
+)
 def test_ports_are_read_and_written_in_every_size_and_as_strings() -> None:
     guest = SvmGuest(f"""
         mov $0x11223344, %eax
@@ -77,6 +87,7 @@ def test_ports_are_read_and_written_in_every_size_and_as_strings() -> None:
     assert guest.load(DATA + 4) == 0
 
 
+@covers("exit/npf-emulate", "exit/npf-no-assists", "exit/npf-storage")
 @pytest.mark.parametrize("model", ["epyc-milan", "epyc-milan,-decodeassists"])
 def test_devices_in_storages_space_are_reached_by_many_instructions(model: str) -> None:
     guest = SvmGuest(
@@ -118,6 +129,7 @@ def test_devices_in_storages_space_are_reached_by_many_instructions(model: str) 
     assert values == [0x81, 0xFFFF_8001, 1, 0xCAFE, 0xBEEF]
 
 
+@covers("exit/hlt", "run/halted", "run/timer", "exit/npf-apic")
 def test_timer_of_the_local_apic_ends_hlt() -> None:
     guest = SvmGuest(f"""
         {APIC_ON}
@@ -138,6 +150,7 @@ def test_timer_of_the_local_apic_ends_hlt() -> None:
     assert guest.cpu.lapic.isr == 0
 
 
+@covers("run/timer", "inject/apic")
 def test_timer_interrupts_a_loop() -> None:
     guest = SvmGuest(f"""
         {APIC_ON}
@@ -156,6 +169,7 @@ def test_timer_interrupts_a_loop() -> None:
     assert guest.load(DATA) == 1
 
 
+@covers("exit/msr-apic")
 def test_x2apic_interrupts_itself_and_has_a_deadline() -> None:
     guest = SvmGuest(f"""
         mov $0x1b, %ecx
@@ -199,6 +213,7 @@ def test_x2apic_interrupts_itself_and_has_a_deadline() -> None:
     assert (guest.load(DATA), guest.load(DATA + 4)) == (1, 1)
 
 
+@covers("inject/apic-withdrawn")
 def test_task_priority_holds_interrupts_back_until_cr8_or_tpr_lets_them() -> None:
     guest = SvmGuest(f"""
         {APIC_ON}
@@ -219,6 +234,7 @@ def test_task_priority_holds_interrupts_back_until_cr8_or_tpr_lets_them() -> Non
     assert (guest.load(DATA), guest.load(DATA + 4)) == (1, 0)
 
 
+@covers("inject/nmi", "inject/nmi-blocked", "exit/iret")
 def test_second_nmi_comes_behind_the_iret_of_the_first() -> None:
     guest = SvmGuest(f"""
         {APIC_ON}
@@ -240,6 +256,13 @@ def test_second_nmi_comes_behind_the_iret_of_the_first() -> None:
     assert not guest.cpu.nmi_pending
 
 
+@covers(
+    "inject/extint",
+    "inject/extint-disabled",
+    "inject/window-open",
+    "inject/window-closed",
+    "exit/vintr",
+)
 def test_interrupts_of_the_8259_pair_come_one_after_the_other() -> None:
     guest = SvmGuest(f"""
         {APIC_ON}
@@ -263,6 +286,7 @@ def test_interrupts_of_the_8259_pair_come_one_after_the_other() -> None:
     assert guest.vm.statistics()
 
 
+@covers("exit/undefined", "inject/exception", "inject/error-code", "exit/rdmsr-machine")
 def test_instructions_that_the_guest_does_not_have_are_refused() -> None:
     guest = SvmGuest(f"""
         mov $0xc0015555, %ecx
@@ -285,6 +309,7 @@ def test_instructions_that_the_guest_does_not_have_are_refused() -> None:
     assert guest.counted("unknown_msr") == 1
 
 
+@covers("exit/int-info-saved", "inject/int-info", "exit/soft-interrupt")
 def test_events_are_delivered_through_storage_that_is_not_mapped_yet() -> None:
     guest = SvmGuest(f"""
         int $0x40
@@ -305,6 +330,7 @@ def test_events_are_delivered_through_storage_that_is_not_mapped_yet() -> None:
     assert guest.counted("exit_int_info") >= 1
 
 
+@covers("vminit/trace-exceptions", "exit/error-code", "exit/int3", "exit/exception")
 def test_exceptions_that_are_traced_are_the_guests_all_the_same() -> None:
     guest = SvmGuest(
         f"""
@@ -333,6 +359,7 @@ def test_exceptions_that_are_traced_are_the_guests_all_the_same() -> None:
     assert guest.counted("exit_exception") == 4
 
 
+@covers("exit/single-step")
 def test_single_step_traps_behind_an_intercepted_instruction() -> None:
     guest = SvmGuest(f"""
         pushf
@@ -354,6 +381,7 @@ def test_single_step_traps_behind_an_intercepted_instruction() -> None:
     assert guest.load(DATA) == 1
 
 
+@covers("run/init", "mode/real")
 def test_other_processor_is_started_in_real_mode() -> None:
     guest = SvmGuest(
         f"""
@@ -376,6 +404,7 @@ def test_other_processor_is_started_in_real_mode() -> None:
     assert other.save.cs.base == 0x8000
 
 
+@covers("run/registers", "run/migration")
 def test_registers_move_with_the_virtual_cpu_between_processors() -> None:
     guest = SvmGuest(
         f"""
@@ -438,6 +467,7 @@ def test_unmapped_page_is_not_reached_by_an_old_translation() -> None:
     assert [value for _, _, value in guest.written] == [0x11, 0x22]
 
 
+@covers("exit/shutdown", "run/reset")
 def test_triple_fault_is_told_and_reset_begins_again() -> None:
     guest = SvmGuest("""
         lidt nothing
@@ -450,6 +480,7 @@ def test_triple_fault_is_told_and_reset_begins_again() -> None:
     assert guest.cpu.runnable()
 
 
+@covers("exit/invalid")
 def test_invalid_vmcb_stops_with_the_rule_that_it_breaks() -> None:
     guest = SvmGuest("jmp done")
     guest.cpu.set_system("dr7", 1 << 32)
@@ -475,6 +506,7 @@ def test_virtual_cpus_share_a_processor_with_asids_of_their_own() -> None:
     assert guest.load(DATA) >= 60_000
 
 
+@covers("run/host-state", "run/lazy-state", "run/switch-always", "vminit/msrpm-pass-through")
 @pytest.mark.parametrize("always", [False, True])
 def test_state_that_vmload_loads_is_the_guests_either_way(always: bool) -> None:
     guest = SvmGuest(

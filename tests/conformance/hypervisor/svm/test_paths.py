@@ -1,4 +1,4 @@
-"""The table of paths and tests has no gap."""
+"""The table of paths and guest programs has no gap."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ from tests.conformance.hypervisor.paths import covered
 from tests.conformance.hypervisor.svm_paths import PATHS
 
 
-def test_every_path_is_reached_by_a_test() -> None:
+def test_every_path_is_reached_by_a_guest_program() -> None:
     missing = sorted(PATHS.keys() - covered(Path(__file__).parent).keys())
-    assert not missing, f"no test reaches {', '.join(missing)}"
+    assert not missing, f"no guest program reaches {', '.join(missing)}"
