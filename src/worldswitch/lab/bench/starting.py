@@ -13,7 +13,7 @@ from worldswitch.lab.bench.rows import OURS, Budget, Row
 NAME = "first_instruction"
 FAIL = ("-action", "panic=exit-failure")
 TCG = "QEMU TCG"
-BUILD = "from worldswitch.metal.s390x.table import build_native; build_native(None)"
+BUILD = "from worldswitch.metal.{}.table import build_native; build_native(None)"
 
 
 def start_rows(folder: Path) -> list[Row]:
@@ -50,24 +50,24 @@ def start_rows(folder: Path) -> list[Row]:
     return [row, work]
 
 
-def _build(folder: Path) -> Callable[[], float]:
+def _build(architecture: str, folder: Path) -> Callable[[], float]:
     def run() -> float:
         with tempfile.TemporaryDirectory(dir=folder) as cache:
-            command = [sys.executable, "-c", BUILD]
+            command = [sys.executable, "-c", BUILD.format(architecture)]
             return checked(command, {"XDG_CACHE_HOME": cache}).wall
 
     return run
 
 
-def build_rows(folder: Path) -> list[Row]:
+def build_rows(folder: Path, section: str = "build", architecture: str = "s390x") -> list[Row]:
     """Wall seconds of building the engine in a cache directory of its own."""
     return [
         Row(
-            "build",
-            "engine build, cold, s390x",
+            section,
+            f"engine build, cold, {architecture}",
             "s",
             Budget(30.0, text="30 s"),
-            {OURS: _build(folder)},
+            {OURS: _build(architecture, folder)},
             repeat=1,
         )
     ]
