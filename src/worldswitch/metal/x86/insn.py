@@ -25,7 +25,6 @@ operands by operands.py; its arguments are the width and "reg" or "mem", as many
 handler that returns u64 gives the address of the next record. ref: APM3 1.1
 """
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -335,7 +334,7 @@ def _unique(symbol: str) -> str:
 
 
 def _call(template: Callable[..., Any], *args: Any) -> Any:
-    return template(*args[: len(inspect.signature(template).parameters)])
+    return template(*args[: template.__code__.co_argcount])
 
 
 def _typed_op(fn: Any) -> Typed[Any, Any]:
