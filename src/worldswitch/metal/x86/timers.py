@@ -61,15 +61,12 @@ def arm_timer(cpu: Cpu) -> None:
 
 @typed(inline=True)
 def wait(cpu: Cpu, ticks: u64) -> None:
-    """Let time pass within an instruction, as if others had been executed: the slice is shorter.
-
-    Nothing happens where the slice ends sooner than that.
-    """
+    """Let time pass within an instruction; the slice ends when it would have ended."""
+    cpu.clock_base = cpu.clock_base + ticks
     if cpu.budget > i64(ticks):
         cpu.budget -= i64(ticks)
         cpu.limit = cpu.limit - ticks
         cpu.slice_end = cpu.slice_end - ticks
-        cpu.clock_base = cpu.clock_base + ticks
 
 
 @typed(inline=False)
