@@ -6,6 +6,7 @@ from tests.semantics.x86.assembler import assemble
 from tests.semantics.x86.bench import CODE, PAGES, Bench
 from worldswitch.metal.x86.insns.misc import PAUSE_TIME
 from worldswitch.metal.x86.leave import Exit
+from worldswitch.metal.x86.table import TABLE, symbol_of
 
 FAR, OTHER = 0x60_0000, 0x80_0000
 ENTRY = PAGES + 0x2000 + 8 * (FAR >> 21)
@@ -80,3 +81,15 @@ def test_pause_takes_time_and_is_one_instruction(bench: Bench, slice_size: int) 
     (short, few), (long, many) = times
     assert many - few == 10
     assert long - short == 10 * (PAUSE_TIME + 1)
+
+
+def test_encodings_that_differ_in_nothing_share_a_handler() -> None:
+    """Short and near branches, and the two encodings of SHL; not what differs in anything."""
+    by_symbol = {item.symbol: symbol_of(item) for item in TABLE}
+    assert by_symbol["JZ:74_Jb"] == by_symbol["JZ:0F_84_Jz:64"]
+    assert by_symbol["JZ:74_Jb"] != by_symbol["JNZ:75_Jb"]
+    assert by_symbol["SHL:D1_/4_Ev,1:64:mem"] == by_symbol["SHL:D1_/6_Ev,1:64:mem"]
+    assert by_symbol["SHL:D1_/4_Ev,1:64:mem"] != by_symbol["SHL:D1_/4_Ev,1:32:mem"]
+    for item in TABLE:
+        shared = by_symbol[item.symbol].removeprefix("insn:")
+        assert shared in by_symbol
