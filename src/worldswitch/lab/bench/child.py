@@ -19,6 +19,8 @@ X86_CPU = "EPYC-Milan,-cx16"
 RFLAGS in its form without LOCK, and Linux does not get through its boot then."""
 OURS = (sys.executable, "-m", "worldswitch")
 TIMEOUT = 300.0
+WARM = {"PYTHONDONTWRITEBYTECODE": ""}
+"""For our commands: Python keeps compiled modules, which some environments forbid it."""
 
 
 @dataclass(frozen=True)

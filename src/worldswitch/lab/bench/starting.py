@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worldswitch.lab.bench.child import OURS as COMMAND
-from worldswitch.lab.bench.child import checked, qemu, qemu_missing
+from worldswitch.lab.bench.child import WARM, checked, qemu, qemu_missing
 from worldswitch.lab.bench.image import kernel_image, program
 from worldswitch.lab.bench.rows import OURS, Budget, Row
 
@@ -24,23 +24,20 @@ def start_rows(folder: Path) -> list[Row]:
     path = folder / NAME
     path.write_bytes(kernel_image(program(NAME)))
     ours = [*COMMAND, "run", str(path), "-m", "16M"]
-    # The first time builds the engine and compiles the modules, which some environments forbid
-    # Python to keep.
-    warm = {"PYTHONDONTWRITEBYTECODE": ""}
-    checked(ours, warm)
+    checked(ours, WARM)  # the first time builds the engine and compiles the modules
     row = Row(
         "start",
         "`worldswitch run`, warm, to the first guest instruction",
         "s",
         Budget(0.5, text="0.5 s"),
-        {OURS: lambda: checked(ours, warm).wall},
+        {OURS: lambda: checked(ours, WARM).wall},
     )
     work = Row(
         "start",
         "the same, CPU time",
         "s",
         None,
-        {OURS: lambda: checked(ours, warm).cpu},
+        {OURS: lambda: checked(ours, WARM).cpu},
     )
     if why := qemu_missing():
         row.missing[TCG] = work.missing[TCG] = why
