@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.semantics.x86.assembler import assemble
 from tests.semantics.x86.bench import CODE, PAGES, Bench
+from worldswitch.lab.x86_assembler import assemble
 from worldswitch.metal.x86.insns.misc import PAUSE_TIME
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.table import TABLE, symbol_of

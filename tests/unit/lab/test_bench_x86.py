@@ -12,6 +12,7 @@ from worldswitch.lab.bench.x86 import boot, computing, exits, image
 from worldswitch.lab.bench.x86.computing import LOOP, NESTED, Bare, count_and_result
 from worldswitch.lab.bench.x86.image import ORIGIN, elf_image, program
 from worldswitch.lab.bench.x86.unicorn_exits import MISSING, unicorn
+from worldswitch.lab.x86_assembler import UnavailableError
 from worldswitch.machine.x86.machine import PcMachine
 
 
@@ -102,7 +103,7 @@ def test_host_without_an_assembler_for_x86_has_rows_that_say_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def fails(*_: object) -> None:
-        raise RuntimeError("no such target")
+        raise UnavailableError("no such target")
 
     monkeypatch.setattr(image, "assemble", fails)
     made = [*exits.rows(True), *computing.loop_rows(True, tmp_path)]
