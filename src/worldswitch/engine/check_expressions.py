@@ -4,7 +4,7 @@ import ast
 import builtins
 import functools
 import inspect
-import textwrap
+import linecache
 import types
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -76,24 +76,30 @@ def return_kinds(function: Typed[Any, Any]) -> list[Any]:
 
 @dataclass(frozen=True)
 class Source:
-    """The text of a function, which all functions that one template gives share."""
+    """The text of a file, and a function in it, which all that one template gives share."""
 
     filename: str
-    first_line: int
-    indent: int
     lines: list[str]
     node: ast.FunctionDef
 
 
 @functools.cache
+def _functions(filename: str) -> tuple[list[str], dict[tuple[str, int], ast.FunctionDef]]:
+    """The lines of a file, and its functions by name and first line, decorators included."""
+    lines = linecache.getlines(filename)
+    found: dict[tuple[str, int], ast.FunctionDef] = {}
+    for node in ast.walk(ast.parse("".join(lines))):
+        if isinstance(node, ast.FunctionDef):
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            found[node.name, first] = node
+    return [line.rstrip("\n") for line in lines], found
+
+
 def source_of(code: types.CodeType) -> Source:
-    """Read and parse a function's text."""
-    lines, first_line = inspect.getsourcelines(code)
-    text = textwrap.dedent("".join(lines)).splitlines()
-    node = ast.parse("\n".join(text)).body[0]
-    assert isinstance(node, ast.FunctionDef)
-    indent = len(lines[0]) - len(lines[0].lstrip())
-    return Source(inspect.getsourcefile(code) or "?", first_line, indent, text, node)
+    """The text of a function; files are read and parsed once."""
+    filename = inspect.getsourcefile(code) or code.co_filename
+    lines, functions = _functions(filename)
+    return Source(filename, lines, functions[code.co_name, code.co_firstlineno])
 
 
 class ExpressionChecker:
@@ -102,8 +108,7 @@ class ExpressionChecker:
     def __init__(self, function: Typed[Any, Any]) -> None:
         self.function = function
         source = source_of(function.fn.__code__)
-        self.first_line, self.filename = source.first_line, source.filename
-        self.indent, self.lines, self.node = source.indent, source.lines, source.node
+        self.filename, self.lines, self.node = source.filename, source.lines, source.node
         self.closure = inspect.getclosurevars(function.fn)
         self.locals: dict[str, Any] = {}
         self.unrolled: dict[str, int] = {}
@@ -115,13 +120,7 @@ class ExpressionChecker:
     def fail(self, node: ast.AST, message: str) -> NoReturn:
         line = getattr(node, "lineno", 1)
         column = getattr(node, "col_offset", 0)
-        raise SubsetError(
-            message,
-            self.filename,
-            self.first_line + line - 1,
-            column + self.indent + 1,
-            " " * self.indent + self.lines[line - 1],
-        )
+        raise SubsetError(message, self.filename, line, column + 1, self.lines[line - 1])
 
     def may_leave(self, node: ast.AST) -> None:
         if not self.function.leaves and not self.in_try:

@@ -155,6 +155,26 @@ def _suffix(kind: ir.Type) -> str:
     return str(kind)
 
 
+class Builder(ir.IRBuilder):
+    """An instruction builder that knows where its branches go."""
+
+    def __init__(self, block: ir.Block) -> None:
+        super().__init__(block)
+        self._targets: set[ir.Block] = set()
+
+    def branch(self, target: ir.Block) -> Any:
+        self._targets.add(target)
+        return super().branch(target)
+
+    def cbranch(self, cond: Any, truebr: ir.Block, falsebr: ir.Block) -> Any:
+        self._targets.update((truebr, falsebr))
+        return super().cbranch(cond, truebr, falsebr)
+
+    def reaches(self, block: ir.Block) -> bool:
+        """Whether a branch leads to a block."""
+        return block in self._targets
+
+
 class FunctionLowering:
     """Lowers one checked function."""
 
@@ -163,7 +183,7 @@ class FunctionLowering:
         self.checked = checked
         self.fn = module.functions[checked.function]
         entry = self.fn.append_basic_block("entry")
-        self.builder = ir.IRBuilder(entry)
+        self.builder = Builder(entry)
         self.slots: dict[str, Any] = {}
         self.leave_targets: list[ir.Block] = []
         self.loops: list[tuple[ir.Block, ir.Block]] = []
@@ -275,7 +295,7 @@ class FunctionLowering:
             if not self.builder.block.is_terminated:
                 self.builder.branch(done)
         self.builder.position_at_end(done)
-        if not done.is_terminated and not _has_predecessor(self.fn, done):
+        if not done.is_terminated and not self.builder.reaches(done):
             self.builder.unreachable()
 
     def branch_on(self, condition: Any, yes: ir.Block, no: ir.Block) -> None:
@@ -304,7 +324,7 @@ class FunctionLowering:
         if not self.builder.block.is_terminated:
             self.builder.branch(head)
         self.builder.position_at_end(done)
-        if not _has_predecessor(self.fn, done):
+        if not self.builder.reaches(done):
             self.builder.unreachable()
 
     def do_unrolled(self, s: tree.Unrolled) -> None:
@@ -341,14 +361,14 @@ class FunctionLowering:
         if not self.builder.block.is_terminated:
             self.builder.branch(done)
         self.builder.position_at_end(handler)
-        if _has_predecessor(self.fn, handler):
+        if self.builder.reaches(handler):
             self.block(s.handler)
             if not self.builder.block.is_terminated:
                 self.builder.branch(done)
         else:
             self.builder.unreachable()
         self.builder.position_at_end(done)
-        if not _has_predecessor(self.fn, done):
+        if not self.builder.reaches(done):
             self.builder.unreachable()
 
     # Expressions.
@@ -528,11 +548,3 @@ class FunctionLowering:
     def on_intrinsic(self, e: tree.Intrinsic) -> Any:
         args = [self.value(a) for a in e.args]
         return LOWERINGS[e.name](self, [a.kind for a in e.args], e.kind, args)
-
-
-def _has_predecessor(fn: ir.Function, block: ir.Block) -> bool:
-    for other in fn.blocks:
-        terminator = other.terminator
-        if terminator is not None and block in terminator.operands:
-            return True
-    return False

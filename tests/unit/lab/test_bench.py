@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from worldswitch.lab.bench import boot, child, loop, switch
 from worldswitch.lab.bench.image import ORIGIN, elf_image, kernel_image, program
 from worldswitch.lab.bench.measure import MeasureError, Sample, alternate, figure
 from worldswitch.lab.bench.report import as_object, measure, print_report
-from worldswitch.lab.bench.rows import OURS, Budget, Row
+from worldswitch.lab.bench.rows import OURS, Budget, Row, deferred
 from worldswitch.lab.bench.sections import NOT_QUICK, SECTIONS
 from worldswitch.lab.s390x import S390Machine
 
@@ -87,6 +88,37 @@ def test_report_as_object_is_json_with_samples() -> None:
     made = json.loads(json.dumps(as_object(measure([row(1, 2)], 2))))
     assert len(made["rows"][0]["figures"][OURS]["samples"]) == 2
     assert made["rows"][0]["figures"]["Peer"]["ratio_of_ours"] == 0.5
+
+
+def test_ratio_of_each_figure_of_ours_stands_at_the_peer() -> None:
+    made = row(1, 2)
+    made.sides[f"{OURS} compiled"] = lambda: 8.0
+    outcome = measure([made], 1)[0]
+    assert outcome.ratios("Peer") == {OURS: 0.5, f"{OURS} compiled": 4.0}
+    assert outcome.ratios(f"{OURS} compiled") == {}
+    assert "compiled 4.00" in printed(made)
+
+
+def test_budget_alone_is_for_the_first_figure_of_ours() -> None:
+    made = row(1, 2, Budget(1.5, "Peer", "1.5 times Peer", alone=True))
+    made.sides[f"{OURS} svm"] = lambda: 8.0
+    outcome = measure([made], 1)[0]
+    assert outcome.met() is True
+    assert outcome.met(f"{OURS} svm") is None
+    assert printed(made).count("1.5 times Peer") == 1
+
+
+def test_side_deferred_is_made_once_and_when_it_is_measured() -> None:
+    made: list[int] = []
+
+    def make() -> Callable[[], float]:
+        made.append(1)
+        return lambda: 2.0
+
+    side = deferred(make)
+    assert not made
+    assert (side(), side()) == (2.0, 2.0)
+    assert len(made) == 1
 
 
 def test_sections_named_by_the_command_are_those_that_exist() -> None:

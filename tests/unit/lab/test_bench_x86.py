@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from worldswitch.lab.bench import child
+from worldswitch.lab.bench.report import measure
 from worldswitch.lab.bench.rows import OURS
-from worldswitch.lab.bench.x86 import boot, computing, exits
+from worldswitch.lab.bench.x86 import boot, computing, exits, image
 from worldswitch.lab.bench.x86.computing import LOOP, NESTED, Bare, count_and_result
 from worldswitch.lab.bench.x86.image import ORIGIN, elf_image, program
+from worldswitch.lab.bench.x86.unicorn_exits import MISSING, unicorn
+from worldswitch.lab.x86_assembler import UnavailableError
 from worldswitch.machine.x86.machine import PcMachine
 
 
@@ -86,6 +89,28 @@ def test_qemu_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     for rows in (computing.loop_rows, computing.nested_rows):
         (made,) = rows(True, tmp_path)
         assert made.missing[computing.TCG] == why
+
+
+@pytest.mark.parametrize("kind", exits.KINDS)
+def test_hooks_of_unicorn_see_each_exit_or_it_is_said_why(kind: str) -> None:
+    if kind in MISSING:
+        assert kind in MISSING[kind]
+    else:
+        assert unicorn(exits.NAME, kind, exits.KINDS[kind], 50)() > 0
+
+
+def test_host_without_an_assembler_for_x86_has_rows_that_say_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(*_: object) -> None:
+        raise UnavailableError("no such target")
+
+    monkeypatch.setattr(image, "assemble", fails)
+    made = [*exits.rows(True), *computing.loop_rows(True, tmp_path)]
+    made += computing.nested_rows(True, tmp_path)
+    for outcome in measure(made, 1):
+        assert "no such target" in outcome.missing[OURS]
+        assert not outcome.figures
 
 
 def test_boot_without_images_says_how_to_get_them(

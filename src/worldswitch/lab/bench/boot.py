@@ -8,6 +8,7 @@ from worldswitch.lab.bench.child import (
     OURS as COMMAND,
 )
 from worldswitch.lab.bench.child import (
+    WARM,
     Ended,
     memory_beyond,
     qemu,
@@ -68,7 +69,7 @@ def _checked(ended: Ended) -> Ended:
 
 def cpu_seconds(command: list[str]) -> Callable[[], float]:
     """What a boot by a command costs."""
-    return lambda: _checked(run(command)).cpu
+    return lambda: _checked(run(command, WARM)).cpu
 
 
 def _memory(command: list[str]) -> Callable[[], float]:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
@@ -26,17 +26,24 @@ class Outcome:
     figures: dict[str, Figure]
     missing: dict[str, str]
 
-    def ratio(self, side: str) -> float | None:
-        """Our figure divided by a side's, where both are there."""
-        ours, other = self.figures.get(OURS), self.figures.get(side)
-        if ours is None or other is None or side == OURS or not other.median:
+    def ratio(self, side: str, own: str = OURS) -> float | None:
+        """A figure of ours divided by a peer's, where both are there."""
+        ours, other = self.figures.get(own), self.figures.get(side)
+        if ours is None or other is None or side.startswith(OURS) or not other.median:
             return None
         return ours.median / other.median
+
+    def ratios(self, side: str) -> dict[str, float]:
+        """All our figures divided by a peer's, by side of ours."""
+        found = {own: self.ratio(side, own) for own in self.figures if own.startswith(OURS)}
+        return {own: ratio for own, ratio in found.items() if ratio is not None}
 
     def met(self, side: str = OURS) -> bool | None:
         """Whether a figure of ours keeps the budget; None where that is unknown or not asked."""
         budget, ours = self.row.budget, self.figures.get(side)
         if budget is None or ours is None or not side.startswith(OURS):
+            return None
+        if budget.alone and side != OURS:
             return None
         limit = budget.limit
         if budget.peer:
@@ -103,9 +110,9 @@ def _add(table: Table, outcome: Outcome) -> None:
     row = outcome.row
     title = f"{row.title}, {row.unit}"
     for side, one in outcome.figures.items():
-        ratio, met = outcome.ratio(side), outcome.met(side)
+        met = outcome.met(side)
         budget = ""
-        if row.budget is not None and side.startswith(OURS):
+        if row.budget and (side == OURS or (not row.budget.alone and side.startswith(OURS))):
             verdict = {True: "kept", False: "missed", None: "unknown"}[met]
             budget = f"{row.budget.text}: {verdict}"
         table.add_row(
@@ -114,7 +121,7 @@ def _add(table: Table, outcome: Outcome) -> None:
             _number(one.median),
             f"{_number(one.low)} to {_number(one.high)}",
             f"{one.spread:.0%}" if len(one.samples) > 1 else "1 sample",
-            "" if ratio is None else f"{ratio:.2f}",
+            _shares(outcome.ratios(side)),
             budget,
         )
         title = ""
@@ -122,6 +129,13 @@ def _add(table: Table, outcome: Outcome) -> None:
         table.add_row(escape(title), side, "missing")
         title = ""
     table.add_section()
+
+
+def _shares(ratios: Mapping[str, float]) -> str:
+    """Our figures by a peer's: the first without its side's name."""
+    return "\n".join(
+        f"{own.removeprefix(OURS).strip()} {ratio:.2f}".strip() for own, ratio in ratios.items()
+    )
 
 
 def _number(value: float) -> str:
@@ -142,7 +156,11 @@ def as_object(outcomes: Iterable[Outcome]) -> dict[str, Any]:
                 "budget": None if outcome.row.budget is None else outcome.row.budget.text,
                 "budget_kept": outcome.met(),
                 "figures": {
-                    side: {**asdict(one), "ratio_of_ours": outcome.ratio(side)}
+                    side: {
+                        **asdict(one),
+                        "ratio_of_ours": outcome.ratio(side),
+                        "ratios": outcome.ratios(side),
+                    }
                     for side, one in outcome.figures.items()
                 },
                 "missing": outcome.missing,

@@ -8,11 +8,27 @@ OURS = "worldswitch"
 
 @dataclass(frozen=True)
 class Budget:
-    """The most (or least) that our figure may be: absolute, or relative to a peer's figure."""
+    """The most (or least) that our figure may be: absolute, or relative to a peer's figure.
+
+    alone: it is for OURS, and not for other figures of ours in the row.
+    """
 
     limit: float
     peer: str = ""
     text: str = ""
+    alone: bool = False
+
+
+def deferred(make: Callable[[], Callable[[], float]]) -> Callable[[], float]:
+    """What `make` makes, made when it is first wanted: what fails then is missing from its row."""
+    made: list[Callable[[], float]] = []
+
+    def measure() -> float:
+        if not made:
+            made.append(make())
+        return made[0]()
+
+    return measure
 
 
 @dataclass

@@ -19,9 +19,10 @@ SECTIONS: dict[str, Callable[[bool, Path], list[Row]]] = {
     "x86-nested": computing.nested_rows,
     "x86-loop": computing.loop_rows,
     "x86-boot": lambda quick, folder: x86_boot.rows(quick),
+    "x86-build": lambda quick, folder: starting.build_rows(folder, "x86-build", "x86"),
 }
 """A section is given whether to be quick, and a directory for its files."""
-NOT_QUICK = ("memory", "build")
+NOT_QUICK = ("memory", "build", "x86-build")
 """Sections that --quick leaves out, unless they are named."""
 REPEAT = 5
 QUICK_REPEAT = 2

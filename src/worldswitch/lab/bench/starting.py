@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worldswitch.lab.bench.child import OURS as COMMAND
-from worldswitch.lab.bench.child import checked, qemu, qemu_missing
+from worldswitch.lab.bench.child import WARM, checked, qemu, qemu_missing
 from worldswitch.lab.bench.image import kernel_image, program
 from worldswitch.lab.bench.rows import OURS, Budget, Row
 
 NAME = "first_instruction"
 FAIL = ("-action", "panic=exit-failure")
 TCG = "QEMU TCG"
-BUILD = "from worldswitch.metal.s390x.table import build_native; build_native(None)"
+BUILD = "from worldswitch.metal.{}.table import build_native; build_native(None)"
 
 
 def start_rows(folder: Path) -> list[Row]:
@@ -24,23 +24,20 @@ def start_rows(folder: Path) -> list[Row]:
     path = folder / NAME
     path.write_bytes(kernel_image(program(NAME)))
     ours = [*COMMAND, "run", str(path), "-m", "16M"]
-    # The first time builds the engine and compiles the modules, which some environments forbid
-    # Python to keep.
-    warm = {"PYTHONDONTWRITEBYTECODE": ""}
-    checked(ours, warm)
+    checked(ours, WARM)  # the first time builds the engine and compiles the modules
     row = Row(
         "start",
         "`worldswitch run`, warm, to the first guest instruction",
         "s",
         Budget(0.5, text="0.5 s"),
-        {OURS: lambda: checked(ours, warm).wall},
+        {OURS: lambda: checked(ours, WARM).wall},
     )
     work = Row(
         "start",
         "the same, CPU time",
         "s",
         None,
-        {OURS: lambda: checked(ours, warm).cpu},
+        {OURS: lambda: checked(ours, WARM).cpu},
     )
     if why := qemu_missing():
         row.missing[TCG] = work.missing[TCG] = why
@@ -50,24 +47,24 @@ def start_rows(folder: Path) -> list[Row]:
     return [row, work]
 
 
-def _build(folder: Path) -> Callable[[], float]:
+def _build(architecture: str, folder: Path) -> Callable[[], float]:
     def run() -> float:
         with tempfile.TemporaryDirectory(dir=folder) as cache:
-            command = [sys.executable, "-c", BUILD]
+            command = [sys.executable, "-c", BUILD.format(architecture)]
             return checked(command, {"XDG_CACHE_HOME": cache}).wall
 
     return run
 
 
-def build_rows(folder: Path) -> list[Row]:
+def build_rows(folder: Path, section: str = "build", architecture: str = "s390x") -> list[Row]:
     """Wall seconds of building the engine in a cache directory of its own."""
     return [
         Row(
-            "build",
-            "engine build, cold, s390x",
+            section,
+            f"engine build, cold, {architecture}",
             "s",
             Budget(30.0, text="30 s"),
-            {OURS: _build(folder)},
+            {OURS: _build(architecture, folder)},
             repeat=1,
         )
     ]

@@ -175,6 +175,12 @@ def taken(cpu: Cpu, rec: Record) -> u64:
     chain = rec.chain
     if likely(cpu.budget > 0 and chain != 0):
         return chain
+    target = u64(rec.imm)
+    if cpu.budget > 0 and (rec.pc ^ target) & PAGE != 0:
+        # Never linked: calls and jumps to other pages are frequent enough to look here first.
+        found = cached(cpu, target)
+        if found != 0:
+            return found
     return slow_taken(cpu, rec)
 
 
@@ -213,6 +219,10 @@ def goto_next(cpu: Cpu, rec: Record) -> u64:
     cpu.budget -= i64(rec.count)
     if likely(cpu.budget > 0 and rec.chain != 0):
         return rec.chain
+    if cpu.budget > 0 and rec.pc & 0xFFF == 0:
+        found = cached(cpu, rec.pc)
+        if found != 0:
+            return found
     return slow_goto(cpu, rec)
 
 

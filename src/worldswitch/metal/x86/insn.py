@@ -25,7 +25,6 @@ operands by operands.py; its arguments are the width and "reg" or "mem", as many
 handler that returns u64 gives the address of the next record. ref: APM3 1.1
 """
 
-import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -334,12 +333,17 @@ def _unique(symbol: str) -> str:
     return symbol
 
 
-def _call(template: Callable[..., Any], *args: Any) -> Any:
-    return template(*args[: len(inspect.signature(template).parameters)])
+_made: dict[tuple[Any, ...], Any] = {}
+"""What was made of the same parts before: encodings that differ in nothing else share a handler."""
 
 
-def _typed_op(fn: Any) -> Typed[Any, Any]:
-    return fn if isinstance(fn, Typed) else typed(fn, inline=True)
+def _call(template: Callable[..., Any], *args: Any, **options: Any) -> Typed[Any, Any]:
+    """The function that a template gives for the arguments that it takes, typed."""
+    key = (template, *args[: template.__code__.co_argcount])
+    if key not in _made:
+        fn = template(*key[1:])
+        _made[key] = fn if isinstance(fn, Typed) else typed(fn, inline=True, **options)
+    return _made[key]
 
 
 def insn(
@@ -372,11 +376,8 @@ def _variants(
             symbol = _unique(f"{mnemonic}:{':'.join(parts)}")
             first = size or 0 if rules.sized else widths[0] if widths else 0
             if raw:
-                made = _call(template, TEMPLATE_WIDTHS.get(first), mod)
-                leaves = True
-                function = made if isinstance(made, Typed) else typed(
-                    made, leaves=leaves, inline=True, name=symbol
-                )  # fmt: skip
+                width = TEMPLATE_WIDTHS.get(first)
+                function = _call(template, width, mod, leaves=True, name=symbol)
                 writes = rules.writes
             else:
                 function, writes = _value_handler(
@@ -404,7 +405,7 @@ def _value_handler(
 ) -> tuple[Typed[Any, Any], bool]:  # fmt: skip
     """The handler of a function on values, and whether it writes a memory operand."""
     operands = [o for o in encoding.operands if o.letter != "J"]
-    op = _typed_op(_call(template, *(TEMPLATE_WIDTHS.get(w) for w in [first, *widths[1:]])))
+    op = _call(template, *(TEMPLATE_WIDTHS.get(w) for w in [first, *widths[1:]]))
     names = list(op.parameters)[1:]
     reads = len(names) - (1 if names[:1] == ["rec"] else 0)
     written = op.returns not in (None, bool) and not _is_tuple(op.returns)
@@ -422,7 +423,10 @@ def _value_handler(
     modify = first if in_memory and reads == len(operands) else 0
     if modify:
         readers = readers[1:]
-    return _compose(symbol, op, readers, write, modify), in_memory
+    key = (op, *readers, write, modify)
+    if key not in _made:
+        _made[key] = _compose(symbol, op, readers, write, modify)
+    return _made[key], in_memory
 
 
 def _is_tuple(kind: Any) -> bool:

@@ -1,6 +1,7 @@
 """The instruction table in native form, and the build of the processor's native code."""
 
 import ctypes
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -95,9 +96,22 @@ def flow_of(function: Typed[Any, Any], control: bool) -> Flow:
     return Flow.CONTROL if control else Flow.NEXT
 
 
+@functools.cache
+def _symbols() -> dict[tuple[Typed[Any, Any], Flow], str]:
+    """The handlers that there are: instructions of one function and flow share one."""
+    found: dict[tuple[Typed[Any, Any], Flow], str] = {}
+    for item in TABLE:
+        found.setdefault(_handled(item), f"insn:{item.symbol}")
+    return found
+
+
+def _handled(item: Insn) -> tuple[Typed[Any, Any], Flow]:
+    return item.function, flow_of(item.function, item.rules.control)
+
+
 def symbol_of(item: Insn) -> str:
     """The native symbol of an instruction's handler."""
-    return f"insn:{item.symbol}"
+    return _symbols()[_handled(item)]
 
 
 def _emit_insns(items: list[Insn]) -> Any:
@@ -106,8 +120,8 @@ def _emit_insns(items: list[Insn]) -> Any:
 
         maker = HandlerMaker(module, HOOKS, Record.size)
         for item in items:
-            kind = flow_of(item.function, item.rules.control)
-            maker.handler(symbol_of(item), item.function, ANYWHERE, kind)
+            function, kind = _handled(item)
+            maker.handler(symbol_of(item), function, ANYWHERE, kind)
 
     return emit
 
@@ -125,8 +139,9 @@ def build_native(progress: Progress | None = None) -> Image:
     """Compile all handlers, or load them from the cache."""
     assert insns.__name__
     units = [Unit("pseudo", _emit_pseudo)]
-    for start in range(0, len(TABLE), UNIT_SIZE):
-        chunk = TABLE[start : start + UNIT_SIZE]
+    handlers = list({symbol_of(item): item for item in TABLE}.values())
+    for start in range(0, len(handlers), UNIT_SIZE):
+        chunk = handlers[start : start + UNIT_SIZE]
         units.append(Unit(f"insns-{start // UNIT_SIZE}", _emit_insns(chunk)))
     roots = [item.function for item in TABLE]
     shared = shared_functions("worldswitch.metal.x86", roots)

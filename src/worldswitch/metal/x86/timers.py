@@ -59,6 +59,16 @@ def arm_timer(cpu: Cpu) -> None:
         cpu.budget = ahead
 
 
+@typed(inline=True)
+def wait(cpu: Cpu, ticks: u64) -> None:
+    """Let time pass within an instruction; the slice ends when it would have ended."""
+    cpu.clock_base = cpu.clock_base + ticks
+    if cpu.budget > i64(ticks):
+        cpu.budget -= i64(ticks)
+        cpu.limit = cpu.limit - ticks
+        cpu.slice_end = cpu.slice_end - ticks
+
+
 @typed(inline=False)
 def spend(cpu: Cpu, ticks: u64) -> None:
     """Let time pass that no instruction takes: an access to a device waits for it.

@@ -9,10 +9,12 @@ from worldswitch.hypervisor.outcome import Preempted, ToMachine
 from worldswitch.hypervisor.svm.backend import SvmBackEnd
 from worldswitch.hypervisor.svm.options import SvmOptions
 from worldswitch.hypervisor.x86.state import CpuState
+from worldswitch.lab.bench.loop import UNICORN, unicorn_missing
 from worldswitch.lab.bench.measure import MeasureError
-from worldswitch.lab.bench.rows import OURS, Row
+from worldswitch.lab.bench.rows import OURS, Row, deferred
 from worldswitch.lab.bench.x86.compiled_handler import FINISH_PORT, handle
 from worldswitch.lab.bench.x86.image import ORIGIN, program, start
+from worldswitch.lab.bench.x86.unicorn_exits import MISSING, unicorn
 from worldswitch.machine.x86.guest import HOST_MEMORY, NAMES, segment_state
 from worldswitch.machine.x86.machine import DEFAULT_MODEL
 from worldswitch.metal.x86.host import Host
@@ -115,15 +117,27 @@ class Guest:
         return self.exits / seconds / 1e3
 
 
+def _ours(kind: str, exits: int) -> dict[str, Callable[[], float]]:
+    return {
+        OURS: deferred(lambda: Guest(kind, exits, False).run),
+        COMPILED: deferred(lambda: Guest(kind, exits * COMPILED_SHARE, True).run),
+    }
+
+
+def _unicorn(kind: str, exits: int) -> Callable[[], float]:
+    return deferred(lambda: unicorn(NAME, kind, KINDS[kind], exits))
+
+
 def rows(quick: bool) -> list[Row]:
     """A row for each kind of exit."""
     exits = EXITS // 10 if quick else EXITS
     made: list[Row] = []
     for kind in KINDS:
-        sides: dict[str, Callable[[], float]] = {
-            OURS: Guest(kind, exits, False).run,
-            COMPILED: Guest(kind, exits * COMPILED_SHARE, True).run,
-        }
         title = f"exits of a guest by {kind}"
-        made.append(Row("x86-exits", title, "thousand exits/s", None, sides, rate=True))
+        row = Row("x86-exits", title, "thousand exits/s", None, _ours(kind, exits), rate=True)
+        if why := unicorn_missing() or MISSING.get(kind):
+            row.missing[UNICORN] = why
+        else:
+            row.sides[UNICORN] = _unicorn(kind, exits)
+        made.append(row)
     return made

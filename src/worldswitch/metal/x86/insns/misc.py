@@ -13,15 +13,20 @@ from worldswitch.metal.x86.offsets import displaced
 from worldswitch.metal.x86.operands import PUT, READ_REG, effective
 from worldswitch.metal.x86.state import Cpu, Record
 from worldswitch.metal.x86.svm.intercepts import intercept_pause
+from worldswitch.metal.x86.timers import wait
+
+PAUSE_TIME = 64
+"""Ticks that PAUSE takes, about as many as a processor of the family 19h."""
 
 
 @insn("PAUSE", "F3 90", ref="APM3 3 PAUSE", raw=True, sized=True)
 def pause() -> Any:
-    """A hint that a program spins."""
+    """A hint that a program spins: it takes long, so that what is waited for comes sooner."""
 
     @typed(leaves=True, inline=True)
     def pause(cpu: Cpu, rec: Record) -> None:
         intercept_pause(cpu)
+        wait(cpu, PAUSE_TIME)
 
     return pause
 

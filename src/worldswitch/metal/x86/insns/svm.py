@@ -1,4 +1,4 @@
-"""VMRUN, VMLOAD, VMSAVE, VMMCALL, STGI, CLGI, INVLPGA, PAUSE. ref: APM3 4; APM2 15
+"""VMRUN, VMLOAD, VMSAVE, VMMCALL, STGI, CLGI, INVLPGA. ref: APM3 4; APM2 15
 
 UNMODELLED: SKINIT, which is #UD as on processors without secure launches.
 """
@@ -17,7 +17,6 @@ from worldswitch.metal.x86.svm.instructions import (
     save_extra,
     set_gif,
 )
-from worldswitch.metal.x86.svm.intercepts import intercept_pause
 
 VMMCALL = int(SvmExit.VMMCALL)
 
@@ -97,14 +96,3 @@ def invlpga() -> Any:
         invalidate(cpu, u64(rec.prefixes))
 
     return invlpga
-
-
-@insn("PAUSE", "F3 90", ref="APM3 3 PAUSE", raw=True)
-def pause() -> Any:
-    """A hint in a loop that waits."""
-
-    @typed(leaves=True, inline=True)
-    def pause(cpu: Cpu, rec: Record) -> None:
-        intercept_pause(cpu)
-
-    return pause
