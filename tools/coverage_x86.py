@@ -88,12 +88,12 @@ def rows() -> Iterator[tuple[str, tuple[str, str, str, str, str, str]]]:
 
 
 def features() -> Iterator[tuple[str, str, str, str]]:
-    """Each CPU feature that a model has: place, models, state."""
+    """Each CPU feature that a model has or may be given: place, models, state."""
     for name, item in FEATURES.items():
         models = [model.name for model in MODELS.values() if name in model.features]
-        if models:
+        if models or name in MODELLED_FEATURES:
             state = MODELLED if name in MODELLED_FEATURES else ABSENT
-            yield name, place(item), ", ".join(models), state
+            yield name, place(item), ", ".join(models) or "by name alone", state
 
 
 def place(item: Feature) -> str:

@@ -8,12 +8,13 @@ apt sources name; nothing is installed. The images go to `${WORLDSWITCH_GUESTS}`
     vmlinuz-6.1  vmlinuz-6.12  initramfs.cpio.gz  busybox  manifest.json
 
 and, for amd64, modules-<version>.cpio.gz with modules of each kernel, and
-initramfs-<version>.cpio.gz, which is the initramfs with these behind it.
+initramfs-<version>.cpio.gz, which is the initramfs with these behind it; and xen, a hypervisor.
 
 A second run checks the files against the manifest and fetches nothing.
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
@@ -33,6 +34,9 @@ from kernel_modules import ModuleError, archive, closure, joined, unpacked
 SUITES = ("bookworm", "bookworm-updates", "bookworm-backports")
 KERNEL_VERSIONS = ("6.1", "6.12")
 FETCH_ATTEMPTS = 3
+BUSYBOX = {"busybox": ("busybox-static", "*bin/busybox")}
+XEN = {"xen": ("xen-hypervisor-4.17-amd64", "boot/xen-4.17-amd64.gz")}
+"""Files of packages that are no kernels: the package, and where it has the file."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +44,19 @@ class Architecture:
     """What Debian calls an architecture's kernel, and the files of its package that are wanted.
 
     modules: where a module is in the package, by name. archived: modules for the modules' archive,
-    where the kernel has them not built in; what they need comes along.
+    where the kernel has them not built in; what they need comes along. others: package and place
+    of files that are no kernel's.
     """
 
     metapackage: str
     image: str = "vmlinuz"
     modules: dict[str, str] = field(default_factory=dict[str, str])
     archived: tuple[str, ...] = ()
+    others: dict[str, tuple[str, str]] = field(default_factory=lambda: BUSYBOX)
 
     def names(self) -> list[str]:
         """The files that are fetched."""
-        found = ["busybox"]
+        found = list(self.others)
         for version in KERNEL_VERSIONS:
             found.append(f"vmlinuz-{version}")
             found += [f"{module}-{version}.ko" for module in self.modules]
@@ -59,8 +65,8 @@ class Architecture:
 
     def pattern(self, name: str) -> str:
         """Where a file is in its package."""
-        if name == "busybox":
-            return "*bin/busybox"
+        if name in self.others:
+            return self.others[name][1]
         if name.startswith("vmlinuz-"):
             return f"boot/{self.image}-*"
         return self.modules[name.rpartition("-")[0]]
@@ -73,6 +79,7 @@ ARCHITECTURES = {
     "amd64": Architecture(
         metapackage="linux-image-cloud-amd64",
         archived=("kvm-amd", "virtio-pci", "virtio-blk", "virtio-console", "virtio-rng"),
+        others=BUSYBOX | XEN,
     ),
     "arm64": Architecture(metapackage="linux-image-arm64"),
 }
@@ -299,8 +306,8 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def package_of(name: str) -> str:
-    """The kernel version that a file belongs to; empty for others."""
-    return name.rpartition("-")[2].removesuffix(".ko").removesuffix(".cpio.gz") * ("-" in name)
+    """The kernel version that a file belongs to; for others, their own name."""
+    return name.rpartition("-")[2].removesuffix(".ko").removesuffix(".cpio.gz")
 
 
 def extract(architecture: Architecture, tree: Path, name: str, package: str) -> bytes:
@@ -312,13 +319,14 @@ def extract(architecture: Architecture, tree: Path, name: str, package: str) -> 
     matches = [path for path in files if path.relative_to(tree).match(pattern)]
     if len(matches) != 1:
         raise FetchError(f"{package} has {len(matches)} files {pattern}, not one")
-    return unpacked(matches[0].read_bytes())
+    data = unpacked(matches[0].read_bytes())
+    return gzip.decompress(data) if pattern.endswith(".gz") else data
 
 
 def fetch_packages(
     folder: Path, arch: str, mirror: Mirror, manifest: dict[str, dict[str, str]], wanted: list[str]
 ) -> None:
-    """Fetch the files in `wanted` (kernels, busybox) into `folder` and enter them in `manifest`."""
+    """Fetch the files in `wanted` into `folder` and enter them in `manifest`."""
     architecture = ARCHITECTURES[arch]
     for program, package in (("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg", "dpkg")):
         if shutil.which(program) is None:
@@ -332,8 +340,8 @@ def fetch_packages(
         apt.fetching("update")
         unpacked: dict[str, tuple[Path, str]] = {}
         for name in wanted:
-            if name == "busybox":
-                package = "busybox-static"
+            if name in architecture.others:
+                package = architecture.others[name][0]
             else:
                 package, _ = apt.kernel_package(architecture.metapackage, package_of(name))
             if package not in unpacked:

@@ -113,7 +113,7 @@ def test_guests_directory_environment_names_it(monkeypatch: pytest.MonkeyPatch) 
 def test_kernel_and_its_modules_are_of_one_package() -> None:
     names = fetch_guests.ARCHITECTURES["s390x"].names()
     assert {name: fetch_guests.package_of(name) for name in names} == {
-        "busybox": "",
+        "busybox": "busybox",
         "vmlinuz-6.1": "6.1",
         "kvm-6.1.ko": "6.1",
         "vmlinuz-6.12": "6.12",
@@ -125,4 +125,4 @@ def test_amd64_modules_are_of_their_kernel() -> None:
     names = fetch_guests.ARCHITECTURES["amd64"].names()
     assert fetch_guests.package_of("modules-6.12.cpio.gz") == "6.12"
     assert fetch_guests.package_of("kvm-amd-6.1.ko") == "6.1"
-    assert "modules-6.1.cpio.gz" in names
+    assert {"modules-6.1.cpio.gz", "xen"} <= set(names)

@@ -3,15 +3,16 @@
 import pytest
 
 from tests.conformance.hypervisor.svm_paths import covers
-from tests.guests.svm_guest import DATA, SvmGuest
+from tests.guests.svm_guest import DATA, DONE, Finished, SvmGuest
 from worldswitch.arch.x86.registers import Rflags
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.hypervisor.outcome import Preempted, ToMachine
-from worldswitch.hypervisor.requests import PortRead, PortWrite, Rendezvous, Suspended, X86Request
+from worldswitch.hypervisor.requests import Rendezvous, Suspended
 from worldswitch.hypervisor.svm.exits import HANDLERS
 from worldswitch.hypervisor.trace import Recorder
 from worldswitch.hypervisor.x86.vcpu import MOST_EXITS, X86Vcpu
 
+DEVICE = 0xD000_0000
 LOOP = f"1: lock incl {DATA}; jmp 1b"
 
 
@@ -69,21 +70,50 @@ def test_entries_are_made_with_the_global_interrupt_flag_clear_and_handlers_with
     assert {entry.gif for entry in entries} == {0}
 
 
+class Accesses:
+    """Devices that note who asks, answer 5A, and end the program."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int, int, int]] = []
+
+    def port_read(self, port: int, size: int) -> int:
+        """IN."""
+        self.seen.append(("in", port, size, 0))
+        return 0x5A
+
+    def port_write(self, port: int, size: int, value: int) -> None:
+        """OUT."""
+        if port == DONE:
+            raise Finished
+        self.seen.append(("out", port, size, value))
+
+    def mmio_read(self, address: int, size: int) -> int:
+        """A load."""
+        self.seen.append(("load", address, size, 0))
+        return 0x5A
+
+    def mmio_write(self, address: int, size: int, value: int) -> None:
+        """A store."""
+        self.seen.append(("store", address, size, value))
+
+
 @covers("run/served")
-def test_requests_that_are_served_do_not_end_the_run() -> None:
-    guest = SvmGuest(f"in $0x60, %al; mov %al, {DATA}; out %al, $0x80; out %al, $0x81; jmp done")
-    seen: list[X86Request] = []
-
-    def serve(cpu: X86Vcpu, request: X86Request) -> bool:
-        seen.append(request)
-        if isinstance(request, PortRead):
-            cpu.answer(0x5A)
-        return getattr(request, "port", None) != 0x81
-
-    guest.vm.serve = serve
-    assert guest.run() == ToMachine(PortWrite(0x81, 1, 0x5A))
-    assert seen == [PortRead(0x60, 1), PortWrite(0x80, 1, 0x5A), PortWrite(0x81, 1, 0x5A)]
+def test_accesses_to_devices_of_the_machine_do_not_end_the_run() -> None:
+    guest = SvmGuest(
+        f"xor %eax, %eax; in $0x60, %al; mov %al, {DATA}; out %al, $0x80; "
+        f"mov %eax, {DEVICE}; mov {DEVICE}, %ecx; jmp done"
+    )
+    guest.vm.devices = devices = Accesses()
+    with pytest.raises(Finished):
+        guest.run()
+    assert devices.seen == [
+        ("in", 0x60, 1, 0),
+        ("out", 0x80, 1, 0x5A),
+        ("store", DEVICE, 4, 0x5A),
+        ("load", DEVICE, 4, 0),
+    ]
     assert guest.load(DATA, 1) == 0x5A
+    assert guest.cpu.gr[1] == 0x5A
 
 
 @covers("run/turns")
