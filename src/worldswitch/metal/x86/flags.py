@@ -5,11 +5,12 @@ from in `cpu.carries`:
 
     bit 63      CF: the carry or borrow out of the operand's most significant bit
     bit 62      the carry into that bit: OF is the exclusive or of the two
-    bit 3       AF: the carry out of bit 3
+    bit 35 or 3 AF: the carry out of bit 3
     bits 15:8   exclusive-ored with the result's low byte before its parity is taken
     bit 0       exclusive-ored with the result's sign
 
-The last two are zero after arithmetic; they let any combination of flags be loaded.
+Other bits mean nothing. The last two are zero after arithmetic; they let any combination of flags
+be loaded.
 ref: APM1 3.1.4 Flags Register.
 """
 
@@ -36,7 +37,7 @@ from worldswitch.metal.x86.state import Cpu
 
 CF = 1 << 63
 PARTIAL = 1 << 62
-AF = 8
+AF, AF_32 = 1 << 3, 1 << 35
 TOP = CF | PARTIAL
 
 
@@ -99,7 +100,7 @@ def pf(cpu: Cpu) -> bool:
 @typed(inline=True)
 def af(cpu: Cpu) -> bool:
     """Auxiliary carry flag."""
-    return cpu.carries & AF != 0
+    return cpu.carries & (AF | AF_32) != 0
 
 
 @typed(inline=True)
@@ -189,59 +190,110 @@ def _logic(w: Width) -> Any:
     return logic
 
 
-def _add(w: Width) -> Any:
+def _carry(w: Width) -> Any:
+    """With a carry in nothing but the operands and the result tells where carries came from."""
     shift = 64 - w.bits
 
-    @typed(inline=True, name=f"flags_add{w.letter}")
-    def add(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
+    @typed(inline=True, name=f"flags_carry{w.letter}")
+    def carry(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
         """After result = a + b, with or without a carry in."""
         carries = (a & b) | ((a | b) & ~result)
         cpu.result = i64(signed(result))
         cpu.carries = ((u64(carries) << shift) & TOP) | (u64(carries) & AF)
 
-    return add
+    return carry
 
 
-def _sub(w: Width) -> Any:
+def _borrow(w: Width) -> Any:
     shift = 64 - w.bits
 
-    @typed(inline=True, name=f"flags_sub{w.letter}")
-    def sub(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
+    @typed(inline=True, name=f"flags_borrow{w.letter}")
+    def borrow(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
         """After result = a - b, with or without a borrow in."""
         borrows = (~a & b) | (~(a ^ b) & result)
         cpu.result = i64(signed(result))
         cpu.carries = ((u64(borrows) << shift) & TOP) | (u64(borrows) & AF)
 
+    return borrow
+
+
+def _carries_of(w: Width) -> Any:
+    """`cpu.carries` from the carries into each bit of a result, and out of the highest."""
+    shift = 63 - w.bits
+
+    @typed(inline=True, name=f"carries_of{w.letter}")
+    def carries_of(moves: u64) -> u64:
+        if w.bits == 32:
+            return moves << shift  # which puts AF in its place, too
+        return (moves << shift) | ((moves >> 1) & AF)
+
+    return carries_of
+
+
+def _add(w: Width) -> Any:
+    if w.bits == 64:
+        return flags_carry[64]
+    carries_of = _carries_of(w)
+
+    @typed(inline=True, name=f"flags_add{w.letter}")
+    def add(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
+        """After result = a + b. There is room for the carry out in 64 bits."""
+        wide = u64(a) + u64(b)
+        cpu.result = i64(signed(result))
+        cpu.carries = carries_of(u64(a) ^ u64(b) ^ wide)
+
+    return add
+
+
+def _sub(w: Width) -> Any:
+    if w.bits == 64:
+        return flags_borrow[64]
+    carries_of = _carries_of(w)
+
+    @typed(inline=True, name=f"flags_sub{w.letter}")
+    def sub(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
+        """After result = a - b. There is room for the borrow in 64 bits."""
+        wide = u64(a) - u64(b)
+        cpu.result = i64(signed(result))
+        cpu.carries = carries_of(u64(a) ^ u64(b) ^ wide)
+
     return sub
 
 
+@typed(inline=True)
+def keep_cf(cpu: Cpu, moved: u64, overflow: u64) -> None:
+    """CF stays; `moved` has the carry into bit 4, bit 62 of `overflow` is OF."""
+    kept = cpu.carries & CF
+    cpu.carries = kept | (((kept >> 1) ^ overflow) & PARTIAL) | ((moved >> 1) & AF)
+
+
 def _inc(w: Width) -> Any:
-    add = flags_add[w.bits]
+    up, down = max(63 - w.bits, 0), max(w.bits - 63, 0)
 
     @typed(inline=True, name=f"flags_inc{w.letter}")
-    def inc(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
-        """As after result = a + b for INC (b = 1), but CF stays."""
-        old = cf(cpu)
-        add(cpu, a, b, result)
-        put_cf(cpu, old)
+    def inc(cpu: Cpu, a: w.u, result: w.u) -> None:
+        """After result = a + 1."""
+        cpu.result = i64(signed(result))
+        keep_cf(cpu, u64(a ^ result), (u64(~a & result) << up) >> down)
 
     return inc
 
 
 def _dec(w: Width) -> Any:
-    sub = flags_sub[w.bits]
+    up, down = max(63 - w.bits, 0), max(w.bits - 63, 0)
 
     @typed(inline=True, name=f"flags_dec{w.letter}")
-    def dec(cpu: Cpu, a: w.u, b: w.u, result: w.u) -> None:
-        """As after result = a - b for DEC (b = 1), but CF stays."""
-        old = cf(cpu)
-        sub(cpu, a, b, result)
-        put_cf(cpu, old)
+    def dec(cpu: Cpu, a: w.u, result: w.u) -> None:
+        """After result = a - 1."""
+        cpu.result = i64(signed(result))
+        keep_cf(cpu, u64(a ^ result), (u64(a & ~result) << up) >> down)
 
     return dec
 
 
 flags_logic = _by_width(_logic)
+flags_carry = _by_width(_carry)
+flags_borrow = _by_width(_borrow)
 flags_add = _by_width(_add)
 flags_sub = _by_width(_sub)
 flags_inc = _by_width(_inc)

@@ -7,6 +7,8 @@ from worldswitch.metal.x86.flags import (
     Width,
     cf,
     flags_add,
+    flags_borrow,
+    flags_carry,
     flags_dec,
     flags_inc,
     flags_logic,
@@ -57,7 +59,7 @@ def or_(w: Width) -> Any:
 @insn("ADC", *forms(2), ref="APM3 3 ADC", lock=True)
 def adc(w: Width) -> Any:
     """Sum with the carry."""
-    flags, u = flags_add[w.bits], w.u
+    flags, u = flags_carry[w.bits], w.u
 
     @typed(inline=True)
     def adc(cpu: Cpu, a: u, b: u) -> u:
@@ -71,7 +73,7 @@ def adc(w: Width) -> Any:
 @insn("SBB", *forms(3), ref="APM3 3 SBB", lock=True)
 def sbb(w: Width) -> Any:
     """Difference with the borrow."""
-    flags, u = flags_sub[w.bits], w.u
+    flags, u = flags_borrow[w.bits], w.u
 
     @typed(inline=True)
     def sbb(cpu: Cpu, a: u, b: u) -> u:
@@ -160,7 +162,7 @@ def inc(w: Width) -> Any:
     @typed(inline=True)
     def inc(cpu: Cpu, a: u) -> u:
         result = a + 1
-        flags(cpu, a, u(1), result)
+        flags(cpu, a, result)
         return result
 
     return inc
@@ -175,7 +177,7 @@ def dec(w: Width) -> Any:
     @typed(inline=True)
     def dec(cpu: Cpu, a: u) -> u:
         result = a - 1
-        flags(cpu, a, u(1), result)
+        flags(cpu, a, result)
         return result
 
     return dec

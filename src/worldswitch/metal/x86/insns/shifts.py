@@ -64,7 +64,9 @@ def shr(w: Width) -> Any:
             return a
         before = u64(a) >> (count - 1)
         result = u(before >> 1)
-        put_shifted(cpu, i64(signed(result)), before & 1, (before >> sign) & 1)
+        carry = before << 63
+        cpu.result = i64(signed(result))
+        cpu.carries = carry | ((carry >> 1) ^ ((before >> sign) << 62))
         return result
 
     return shr
