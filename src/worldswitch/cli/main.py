@@ -15,6 +15,7 @@ from worldswitch.cli.statuses import (
     STATUS_INTERNAL,
     STATUS_INTERRUPTED,
     STATUSES,
+    Group,
     interruptible,
     usage_error,
 )
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from worldswitch.machine.result import Result
 
 app = typer.Typer(
+    cls=Group,
     help="A hypervisor laboratory: guests on modelled processors.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -1,10 +1,12 @@
 """Exit statuses of the commands, and the ways to end with one. docs/reference/commands.md."""
 
+import contextlib
 import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 import typer
+from typer.core import TyperGroup
 
 STATUS_USAGE = 2
 STATUS_INTERNAL = 70
@@ -40,6 +42,27 @@ def usage_error(message: str) -> typer.Exit:
     """Print a message and give the exit that ends the command with the status for misuse."""
     typer.echo(f"worldswitch: {message}", err=True)
     return typer.Exit(STATUS_USAGE)
+
+
+@contextlib.contextmanager
+def ended_by_reader() -> Iterator[None]:
+    """Help texts come from rich, which ends the process (SystemExit) when nobody reads them."""
+    try:
+        yield
+    except (BrokenPipeError, SystemExit):
+        raise typer.Exit(STATUS_PIPE) from None
+
+
+class Group(TyperGroup):
+    """Commands whose help texts, too, end with 141 if their reader is gone."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with ended_by_reader():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        with ended_by_reader():
+            return super().invoke(ctx)
 
 
 def interruptible(command: Callable[P, R]) -> Callable[P, R]:

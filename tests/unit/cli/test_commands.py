@@ -17,7 +17,12 @@ from worldswitch.arch.s390x.state_description import SIZE, StateDescription
 from worldswitch.cli import main as command
 from worldswitch.cli.cpus import ranges
 from worldswitch.cli.main import app
-from worldswitch.cli.statuses import STATUS_INTERNAL, STATUS_INTERRUPTED, STATUS_USAGE
+from worldswitch.cli.statuses import (
+    STATUS_INTERNAL,
+    STATUS_INTERRUPTED,
+    STATUS_PIPE,
+    STATUS_USAGE,
+)
 from worldswitch.lab.bench.image import elf_image
 from worldswitch.machine.result import STATUS_CRASHED, STATUS_RESTART, STATUS_TIMEOUT
 from worldswitch.metal.s390x.assembler import assemble
@@ -113,6 +118,7 @@ def test_run_with_trace_writes_it(image: Path, tmp_path: Path, hypervisor: str, 
         ("{}", "--engine", "steam"),
         ("{}", "--hypervisor", "none at all"),
         ("{}", "--initrd", "/nonexistent"),
+        ("{}", "--module", "/nonexistent quiet"),
         ("{}", "--trace", "/nonexistent/trace"),
     ],
 )
@@ -121,6 +127,16 @@ def test_run_misused_ends_with_2_and_a_message(image: Path, arguments: tuple[str
     assert status == STATUS_USAGE
     assert text.strip()
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["check", "vmcb", "--help"]])
+def test_help_that_nobody_reads_ends_with_141(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "worldswitch", *words]
+    result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (STATUS_PIPE, b"")
 
 
 def test_run_interrupted_ends_with_130_and_the_terminal_as_it_was(tmp_path: Path) -> None:
