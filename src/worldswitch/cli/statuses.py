@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar
 
 import typer
@@ -45,7 +45,7 @@ def usage_error(message: str) -> typer.Exit:
 
 
 @contextlib.contextmanager
-def ended_by_reader() -> Iterator[None]:
+def ended_by_reader() -> Generator[None, None, None]:
     """Help texts come from rich, which ends the process (SystemExit) when nobody reads them."""
     try:
         yield
