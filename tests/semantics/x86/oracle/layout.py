@@ -32,7 +32,12 @@ READ_ONLY = BASE + SIZE
 READ_ONLY_SIZE = 0x1000
 SHARED = READ_ONLY - 64
 """From here to the read-only page's end, operands of all cases may lie."""
-SHARED_BYTES = bytes(n * 167 + 13 & 0xFF for n in range(64 + READ_ONLY_SIZE))
+SPARE = WINDOWS + WINDOW * LIMIT
+"""From here to SHARED is what no case owns, and operands that are bit strings may reach."""
+NO_CASES = bytes(SHARED - SPARE) + bytes(
+    n * 167 + 13 & 0xFF for n in range(READ_ONLY + READ_ONLY_SIZE - SHARED)
+)
+"""What every batch finds from SPARE on."""
 GUARD = BASE + 0x60_0000
 """From here to BASE + 0x80_0000 there is nothing."""
 GUARD_SIZE = 0x20_0000

@@ -11,12 +11,12 @@ from tests.semantics.x86.oracle.layout import (
     FX,
     FX_SIZE,
     GS_BASE,
+    NO_CASES,
     READ_ONLY,
     RIP,
-    SHARED,
-    SHARED_BYTES,
     SIZE,
     SLOTS,
+    SPARE,
     SS,
     STATE,
     TAKEN,
@@ -137,7 +137,7 @@ class Ours:
             self.processor.call("flush_code")
             self._begin(batch.narrow)
         view[WINDOWS : WINDOWS + len(batch.windows)] = batch.windows
-        view[SHARED : SHARED + len(SHARED_BYTES)] = SHARED_BYTES
+        view[SPARE : SPARE + len(NO_CASES)] = NO_CASES
         results = bytearray(STATE * count)
         for number in range(first, count):
             self._one(batch, number, results)

@@ -20,14 +20,14 @@ from tests.semantics.x86.oracle.layout import (
     DRIVER,
     LEFT,
     NEXT,
+    NO_CASES,
     READ_ONLY_SIZE,
     RESULT,
     RESULTS,
-    SHARED,
-    SHARED_BYTES,
     SIZE,
     SLOT,
     SLOTS,
+    SPARE,
     STATE,
     VARS,
     WINDOW,
@@ -78,7 +78,7 @@ class Worker:
             (LEFT, batch.count - batch.first),
         ):
             self._put(where, value.to_bytes(8, "little"))
-        self._put(SHARED, SHARED_BYTES)
+        self._put(SPARE, NO_CASES)
         self._put(CASES, batch.states)
         self._put(RESULTS, bytes(STATE * batch.count))
         self._put(WINDOWS, batch.windows)
