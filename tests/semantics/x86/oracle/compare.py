@@ -8,9 +8,9 @@ from tests.semantics.x86.oracle.disagreements import known
 from tests.semantics.x86.oracle.emulator import emulator
 from tests.semantics.x86.oracle.generate import Generator
 from tests.semantics.x86.oracle.host import host
-from tests.semantics.x86.oracle.layout import LIMIT, STATE, WINDOW, Answer, Batch, Case
+from tests.semantics.x86.oracle.layout import LIMIT, Answer, Batch, Case
 from tests.semantics.x86.oracle.ours import Ours
-from tests.semantics.x86.oracle.outcome import Outcome, mask
+from tests.semantics.x86.oracle.outcome import Outcome, same_bytes
 from tests.semantics.x86.oracle.rules import EMULATOR, HOST
 from tests.semantics.x86.oracle.undefined import overlook, settle
 from tests.semantics.x86.oracle.worker import Worker, WorkerError
@@ -124,15 +124,9 @@ def differing(
     side: str, batch: Batch, ours: Answer, theirs: Answer, result: Comparison
 ) -> list[Disagreement]:
     """The cases on which two answers differ, but for what is undefined or known."""
-    bits = int.from_bytes(mask() * batch.count, "little")
-    size = len(ours.states)
-    here = (int.from_bytes(ours.states, "little") & bits).to_bytes(size, "little")
-    there = (int.from_bytes(theirs.states, "little") & bits).to_bytes(size, "little")
     found: list[Disagreement] = []
     for number in batch.cases:
-        state = slice(STATE * number, STATE * (number + 1))
-        window = slice(WINDOW * number, WINDOW * (number + 1))
-        if here[state] == there[state] and ours.windows[window] == theirs.windows[window]:
+        if same_bytes(ours, theirs, number):
             continue
         mine, other = Outcome.of(ours, number), Outcome.of(theirs, number)
         case = batch.case(number)
