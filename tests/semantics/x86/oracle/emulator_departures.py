@@ -273,9 +273,9 @@ ROWS = [
     Known(
         EMULATOR,
         "reads more than the operand",
-        "APM4 ROUNDSS, CVTPS2PD",
+        "APM4 ROUNDSS, CVTPS2PD; APM5 PUNPCKLBW",
         None,
-        lambda case, ours, theirs: case.unit == "sse" and theirs["vector"] == 14,
+        lambda case, ours, theirs: case.unit in ("sse", "mmx") and theirs["vector"] == 14,
         ANY,
     ),
     Known(

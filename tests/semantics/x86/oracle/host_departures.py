@@ -86,8 +86,8 @@ def stores_nothing(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def pending_first(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """Both take a fault: we that of the operand, they the pending exception."""
-    units = case.narrow and case.unit in ("x87", "mmx")
-    return units and ours["vector"] in (13, 17) and theirs["vector"] == 16
+    refused = ours["vector"] == 17 or (case.narrow and ours["vector"] == 13)
+    return case.unit in ("x87", "mmx") and refused and theirs["vector"] == 16
 
 
 def beyond_domain(case: Case, ours: Outcome, theirs: Outcome) -> bool:
