@@ -55,7 +55,7 @@ def pushes_segment(case: Case, ours: Outcome, theirs: Outcome) -> bool:
 
 def masked_out(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """No byte is selected, and only the other side looks at the operand."""
-    return ours["vector"] < 0 and theirs["vector"] == 14
+    return ours["vector"] < 0 and theirs["vector"] in (12, 13, 14)
 
 
 def approximates(case: Case, ours: Outcome, theirs: Outcome) -> bool:
@@ -126,7 +126,7 @@ ROWS = [
         "APM2 8.2.15: CR2 is the address that was not translated",
         frozenset({"MASKMOVDQU", "MASKMOVQ"}),
         same_fault,
-        X87 | {"cr2", "fsw", "ftw"},
+        X87 | {"cr2", "error", "fsw", "ftw"},
     ),
     Known(
         HOST,
