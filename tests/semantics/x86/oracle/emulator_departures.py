@@ -176,6 +176,14 @@ ROWS = [
     ),
     Known(
         EMULATOR,
+        "does not look at all of an environment before it takes it",
+        "APM5 FLDENV; APM2 8.2.15",
+        frozenset({"FLDENV", "FRSTOR"}),
+        only_we(14),
+        ANY,
+    ),
+    Known(
+        EMULATOR,
         "stores although an unmasked exception prevents it",
         "APM1 6.8.2, 6.8.3",
         None,

@@ -35,6 +35,8 @@ def magnitude(number: int) -> int:
     return (number >> 64 & 0x7FFF) * SIGNIFICANDS + (number & (SIGNIFICANDS - 1))
 
 
+UNDERFLOW = magnitude(0x6000 << 64)
+"""The scale of a result that an unmasked underflow gives: 2**24576. ref: APM1 6.8.2"""
 DOMAIN = magnitude(0x3FFD_95F6_1998_0C43_36F7)
 """1 - sqrt(1/2)."""
 
@@ -67,13 +69,19 @@ def approximates(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     return True
 
 
+def neighbours(ours: Outcome, theirs: Outcome, name: str) -> bool:
+    """Results at most a unit apart; an unmasked underflow that only we find has scaled ours."""
+    apart = magnitude(ours[name]) - magnitude(theirs[name])
+    scaled = ours["fsw"] & ~theirs["fsw"] & UE != 0
+    return abs(apart) <= 1 or (scaled and abs(apart - UNDERFLOW) <= 1)
+
+
 def rounds_otherwise(case: Case, ours: Outcome, theirs: Outcome) -> bool:
     """Results are the same or neighbours; so the last rounding may have another direction."""
     if (ours["fsw"] ^ theirs["fsw"]) & ~(C1 | PE | UE | ES):
         return False
     return all(
-        ours[name] >> 79 == theirs[name] >> 79
-        and abs(magnitude(ours[name]) - magnitude(theirs[name])) <= 1
+        ours[name] >> 79 == theirs[name] >> 79 and neighbours(ours, theirs, name)
         for name in ("st0", "st1")
     )
 
