@@ -4,7 +4,7 @@ A handler is `void (ptr cpu, ptr record)`. It has its operands from the record, 
 semantics, and continues at the handler whose address is the first word of the next record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -26,19 +26,25 @@ class HandlerMaker:
 
     def handler(
         self, symbol: str, semantics: Typed[Any, Any], operands: Mapping[str, Typed[Any, Any]],
-        flow: Flow,
+        flow: Flow, before: Sequence[Typed[Any, Any]] = (),
     ) -> None:  # fmt: skip
-        """Emit the handler of one instruction under an exported symbol."""
+        """Emit the handler of one instruction under an exported symbol.
+
+        before: the semantics of the instructions in front of it, whose records lie in front of its
+        own, if the handler executes a sequence. They have no flow but `Flow.NEXT`.
+        """
         fn = ir.Function(self.module.ir, HANDLER, symbol)
         fn.attributes.add("nounwind")
         build = ir.IRBuilder(fn.append_basic_block("entry"))
         cpu, rec = fn.args
+        for part in before:
+            left = self.semantics(build, part, operands, cpu, rec)
+            if part.leaves:
+                self.leaving(build, left, cpu, rec)
+            rec = self.following(build, rec)
         if flow is Flow.CONTROL:
             build.call(self.module.function(self.hooks.before_control), [cpu, rec])
-        args = []
-        for name in list(semantics.parameters)[1:]:
-            args.append(build.call(self.module.function(operands[name]), [cpu, rec]))
-        result: Any = build.call(self.module.function(semantics), [cpu, *args])
+        result = self.semantics(build, semantics, operands, cpu, rec)
         values: list[Any] = []
         count = {Flow.NEXT: 0, Flow.CONTROL: 0, Flow.BRANCH: 1, Flow.RECORD: 1, Flow.JUMP: 2}[flow]
         total = count + (1 if semantics.leaves else 0)
@@ -47,11 +53,7 @@ class HandlerMaker:
         elif total > 1:
             values = [build.extract_value(result, i) for i in range(total)]
         if semantics.leaves:
-            away, stay = fn.append_basic_block("left"), fn.append_basic_block("stay")
-            build.cbranch(values[-1], away, stay).set_weights([1, 2000])
-            build.position_at_end(away)
-            self.go(build, cpu, build.call(self.module.function(self.hooks.leave), [cpu, rec]))
-            build.position_at_end(stay)
+            self.leaving(build, values[-1], cpu, rec)
         if flow is Flow.NEXT:
             self.next(build, cpu, rec)
         elif flow is Flow.RECORD:
@@ -70,11 +72,32 @@ class HandlerMaker:
                 found = build.call(self.module.function(self.hooks.jump), [cpu, rec, values[1]])
             self.go(build, cpu, found)
 
+    def semantics(
+        self, build: ir.IRBuilder, function: Typed[Any, Any],
+        operands: Mapping[str, Typed[Any, Any]], cpu: Any, rec: Any,
+    ) -> Any:  # fmt: skip
+        """Call the semantics of an instruction with its operands; what they return."""
+        args = []
+        for name in list(function.parameters)[1:]:
+            args.append(build.call(self.module.function(operands[name]), [cpu, rec]))
+        return build.call(self.module.function(function), [cpu, *args])
+
+    def leaving(self, build: ir.IRBuilder, left: Any, cpu: Any, rec: Any) -> None:
+        """Go where `hooks.leave` says if the semantics left."""
+        away = build.function.append_basic_block("left")
+        stay = build.function.append_basic_block("stay")
+        build.cbranch(left, away, stay).set_weights([1, 2000])
+        build.position_at_end(away)
+        self.go(build, cpu, build.call(self.module.function(self.hooks.leave), [cpu, rec]))
+        build.position_at_end(stay)
+
+    def following(self, build: ir.IRBuilder, rec: Any) -> Any:
+        """The record behind one."""
+        size = ir.Constant(WORD, self.record_size)
+        return build.gep(rec, [size], inbounds=True, source_etype=BYTE)
+
     def next(self, build: ir.IRBuilder, cpu: Any, rec: Any) -> None:
-        following = build.gep(
-            rec, [ir.Constant(WORD, self.record_size)], inbounds=True, source_etype=BYTE
-        )
-        self.tail(build, cpu, following)
+        self.tail(build, cpu, self.following(build, rec))
 
     def go(self, build: ir.IRBuilder, cpu: Any, record: Any) -> None:
         """Continue at a record given by address; return to the caller of `run` on 0."""

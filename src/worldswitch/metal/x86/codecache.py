@@ -40,8 +40,19 @@ class InsnInfo(Struct):
     """Bytes of the memory operand."""
     intercept: u16
     """Bit of the intercept vectors (`32 * vector + bit`) plus one, or 0."""
-    spare: u16
-    spare2: u16
+    row: u16
+    """Of the superinstructions that begin with it, or 0."""
+    column: u16
+    """Of those that go on with it, or 0."""
+
+
+class Continuation(Struct):
+    """A sequence of instructions: what stands in a row, which says how it begins, and a column."""
+
+    handler: u64
+    """Of the superinstruction, or 0 if longer ones alone exist."""
+    row: u64
+    """Of longer ones, or 0."""
 
 
 class CodeCache(Struct):
@@ -65,6 +76,9 @@ class CodeCache(Struct):
     frames: u64
     infos: u64
     variants: u64
+    continuations: u64
+    columns: u64
+    """Of `continuations`, which lie row by row."""
     blocks_decoded: u64
     flushes: u64
     opcodes: Array[OpcodeEntry, OPCODES]

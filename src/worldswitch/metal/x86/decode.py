@@ -17,6 +17,7 @@ from worldswitch.metal.x86.codecache import (
     RECORD_SIZE,
     ROOM,
     CodeCache,
+    Continuation,
     InsnInfo,
     link_frame,
 )
@@ -48,6 +49,8 @@ from worldswitch.metal.x86.state import (
     Cpu,
     Record,
 )
+
+CONTINUATION_SIZE = Continuation.size
 
 
 @typed(inline=False)
@@ -85,6 +88,31 @@ def prepare_address(cache: CodeCache, rec: Record, copy: Record) -> None:
         copy.seg = FLAT_STACK
     else:
         copy.seg = FLAT
+
+
+@typed(inline=False)
+def combine(cache: CodeCache, first: u64, count: u64) -> None:
+    """Give the first record of every sequence for which there is one a superinstruction's handler.
+
+    first, count: the block's records.
+    """
+    i: u64 = 0
+    while i < count:
+        rec = Record.at(first + i * RECORD_SIZE)
+        row = u64(InsnInfo.at(cache.infos + u64(rec.insn) * INFO_SIZE).row)
+        end = i + 1
+        following = end
+        while row != 0 and following < count:
+            other = Record.at(first + following * RECORD_SIZE)
+            column = u64(InsnInfo.at(cache.infos + u64(other.insn) * INFO_SIZE).column)
+            where = (row * cache.columns + column) * CONTINUATION_SIZE
+            found = Continuation.at(cache.continuations + where)
+            following += 1
+            row = found.row
+            if found.handler != 0:
+                rec.handler = found.handler
+                end = following
+        i = end
 
 
 @typed(leaves=True, inline=False)
@@ -182,6 +210,7 @@ def decode_block(cpu: Cpu, pc: u64, physical: u64) -> u64:
         set_pseudo(cache, last, cache.single_end_insn, after)
     else:
         set_pseudo(cache, last, cache.goto_insn, after)
+        combine(cache, where + HEADER_SIZE, n)
     last.count = u16(count)
     block.records = n + 1
     block.text_size = at

@@ -28,6 +28,7 @@ from worldswitch.metal.x86.operands import ANYWHERE
 from worldswitch.metal.x86.probe import probe_code
 from worldswitch.metal.x86.reset import init_reset
 from worldswitch.metal.x86.state import Record
+from worldswitch.metal.x86.superinsns import Superinsn, SuperTable, superinsns
 from worldswitch.metal.x86.svm import calls
 
 HOOKS = Hooks(begin, flow.leave, flow.taken, flow.jump, flow.before_control, flow.resume)
@@ -126,6 +127,20 @@ def _emit_insns(items: list[Insn]) -> Any:
     return emit
 
 
+def _emit_supers(items: list[Superinsn]) -> Any:
+    def emit(module: Any) -> None:
+        from worldswitch.engine.threaded import HandlerMaker
+
+        maker = HandlerMaker(module, HOOKS, Record.size)
+        for item in items:
+            *before, (last, kind) = [_handled(part) for part in item.parts]
+            assert all(flow is Flow.NEXT for _, flow in before), item.symbol
+            functions = [function for function, _ in before]
+            maker.handler(item.symbol, last, ANYWHERE, kind, functions)
+
+    return emit
+
+
 def _emit_pseudo(module: Any) -> None:
     from worldswitch.engine.threaded import HandlerMaker
 
@@ -143,6 +158,10 @@ def build_native(progress: Progress | None = None) -> Image:
     for start in range(0, len(handlers), UNIT_SIZE):
         chunk = handlers[start : start + UNIT_SIZE]
         units.append(Unit(f"insns-{start // UNIT_SIZE}", _emit_insns(chunk)))
+    combined = superinsns()
+    for start in range(0, len(combined), UNIT_SIZE):
+        several = combined[start : start + UNIT_SIZE]
+        units.append(Unit(f"supers-{start // UNIT_SIZE}", _emit_supers(several)))
     roots = [item.function for item in TABLE]
     shared = shared_functions("worldswitch.metal.x86", roots)
     return build("x86", units, shared, sources(), progress)
@@ -173,9 +192,15 @@ class NativeTable:
         self.installed = [
             i for i in TABLE if i.rules.feature is None or i.rules.feature in features
         ]
+        self.supers = SuperTable(image, symbol_of)
+        addresses: dict[str, int] = {}
         for item in TABLE:
             info = self._info(item.index)
-            info.handler = 0 if image is None else image.address(symbol_of(item))
+            symbol = symbol_of(item)
+            if symbol not in addresses:
+                addresses[symbol] = 0 if image is None else image.address(symbol)
+            info.handler = addresses[symbol]
+            info.row, info.column = self.supers.row(symbol), self.supers.column(symbol)
             info.kind = kind_of(item)
             info.immediate = immediate_of(item)
             info.width = item.memory_bytes
@@ -215,6 +240,7 @@ class NativeTable:
     def install(self, cache: Any) -> None:
         """Point a CodeCache (raw view) at these tables."""
         cache.infos = ctypes.addressof(self.infos)
+        cache.continuations, cache.columns = self.supers.address, self.supers.columns
         cache.variants = ctypes.addressof(self.slots)
         for key, (shape, kind, base, d64, f64) in self.opcodes.items():
             entry = cache.opcodes[key]
