@@ -12,7 +12,7 @@ from worldswitch.cli.statuses import interruptible, usage_error
 
 NAMES = (
     "start", "switch", "loop", "boot", "memory", "build",
-    "x86-exits", "x86-nested", "x86-loop", "x86-boot", "x86-build",
+    "x86-switch", "x86-exits", "x86-nested", "x86-loop", "x86-boot", "x86-build",
 )  # fmt: skip
 X86 = "x86-"
 """What the sections of the x86-64 machine begin with; the others are of s390x."""

@@ -7,6 +7,7 @@ from worldswitch.lab.bench import boot, loop, starting, switch
 from worldswitch.lab.bench.rows import Row
 from worldswitch.lab.bench.x86 import boot as x86_boot
 from worldswitch.lab.bench.x86 import computing, exits
+from worldswitch.lab.bench.x86 import switch as x86_switch
 
 SECTIONS: dict[str, Callable[[bool, Path], list[Row]]] = {
     "start": lambda quick, folder: starting.start_rows(folder),
@@ -15,6 +16,7 @@ SECTIONS: dict[str, Callable[[bool, Path], list[Row]]] = {
     "boot": lambda quick, folder: boot.rows(quick),
     "memory": lambda quick, folder: boot.memory_rows(),
     "build": lambda quick, folder: starting.build_rows(folder),
+    "x86-switch": lambda quick, folder: x86_switch.rows(quick),
     "x86-exits": lambda quick, folder: exits.rows(quick),
     "x86-nested": computing.nested_rows,
     "x86-loop": computing.loop_rows,
