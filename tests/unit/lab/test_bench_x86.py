@@ -8,7 +8,7 @@ import pytest
 from worldswitch.lab.bench import child
 from worldswitch.lab.bench.report import measure
 from worldswitch.lab.bench.rows import OURS
-from worldswitch.lab.bench.x86 import boot, computing, exits, image
+from worldswitch.lab.bench.x86 import boot, computing, exits, image, switch
 from worldswitch.lab.bench.x86.computing import LOOP, NESTED, Bare, count_and_result
 from worldswitch.lab.bench.x86.image import ORIGIN, elf_image, program
 from worldswitch.lab.bench.x86.unicorn_exits import MISSING, unicorn
@@ -55,6 +55,14 @@ def test_guest_leaves_by_each_kind_as_often_as_it_should(kind: str, compiled: bo
     guest = exits.Guest(kind, 50, compiled)
     assert guest.run() > 0
     assert guest.run() > 0
+
+
+def test_world_switch_counts_its_exits() -> None:
+    """To the handler in Python, and to the compiled one; each checks the registers it counts in."""
+    for row in switch.rows(True):
+        measure_once = row.sides[OURS]
+        assert measure_once() > 0
+        assert measure_once() > 0
 
 
 def test_program_patched_has_the_values_at_their_labels() -> None:
