@@ -7,6 +7,7 @@ from worldswitch.arch.s390x.sie_host import SieHost
 from worldswitch.arch.s390x.state_description import StateDescription
 from worldswitch.arch.s390x.validity import set_validity_interception, validity
 from worldswitch.engine import Typed
+from worldswitch.metal.host import HostBase
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.s390x.leave import Exit
 from worldswitch.metal.s390x.processor import Processor
@@ -15,7 +16,6 @@ from worldswitch.metal.s390x.sie.compiled import CompiledHandler
 from worldswitch.metal.s390x.state import Cpu
 from worldswitch.metal.s390x.ultravisor import ultravisor_of
 
-TIME_SLICE = 1_000_000
 STATE_DESCRIPTION = 512
 PAGE = 4096
 
@@ -53,27 +53,21 @@ class _Vectors:
         return 32
 
 
-def _array(processor: Processor, name: str, kind: Any, count: int) -> Any:
-    """A ctypes array over a member of the processor's state: the quickest view there is."""
-    return (kind * count).from_address(processor.state.address + Cpu.fields[name].offset)
-
-
-class Host:
+class Host(HostBase):
     """One physical processor, in the state that a hypervisor's code would run in."""
 
     def __init__(self, processor: Processor) -> None:
+        super().__init__(processor, Cpu)
         self.processor = processor
         self.storage = processor.storage
         self.cpu_address = processor.cpu_address
-        self.gr = _array(processor, "gr", ctypes.c_uint64, 16)
-        self.ar = _array(processor, "ar", ctypes.c_uint32, 16)
-        self.cr = _array(processor, "cr", ctypes.c_uint64, 16)
-        vr = _array(processor, "vr", ctypes.c_uint64, 64)
+        self.gr = self.array("gr", ctypes.c_uint64, 16)
+        self.ar = self.array("ar", ctypes.c_uint32, 16)
+        self.cr = self.array("cr", ctypes.c_uint64, 16)
+        vr = self.array("vr", ctypes.c_uint64, 64)
         self.fr, self.vr = _Even(vr), _Vectors(vr)
-        self._fpc = _array(processor, "fpc", ctypes.c_uint32, 1)
-        self._request = _array(processor, "sie_request", ctypes.c_uint64, 1)
-        self._budget = _array(processor, "run_budget", ctypes.c_uint64, 1)
-        self._deadline = _array(processor, "deadline", ctypes.c_uint64, 1)
+        self._fpc = self.array("fpc", ctypes.c_uint32)
+        self._request = self.array("sie_request", ctypes.c_uint64)
         self._ram = self.storage.address
         self._enter = processor.enter
         self.facilities = processor.complex.model.facilities
@@ -81,11 +75,8 @@ class Host:
         self.checked_for = SieHost.of(
             processor.complex.model, storage_limit=self.storage.size, protected=True
         )
-        self.time_slice = TIME_SLICE
         self._compiled: CompiledHandler | None = None
         self._secure = SecureEntry(ultravisor_of(processor.complex), processor)
-        processors = processor.complex.processors
-        self._others = [other for other in processors if other is not processor]
         raw = processor.raw
         raw.running = 1
         raw.sie_native = 0
@@ -98,24 +89,6 @@ class Host:
     @fpc.setter
     def fpc(self, value: int) -> None:
         self._fpc[0] = value
-
-    @property
-    def time_slice(self) -> int:
-        """Instructions after which the host interrupts the guest, from each entry on."""
-        return self._budget[0]
-
-    @time_slice.setter
-    def time_slice(self, value: int) -> None:
-        self._budget[0] = value
-
-    @property
-    def deadline(self) -> int:
-        """Instruction count of the processor at which the host interrupts the guest."""
-        return self._deadline[0]
-
-    @deadline.setter
-    def deadline(self, value: int) -> None:
-        self._deadline[0] = value
 
     @property
     def host_fault_code(self) -> int:

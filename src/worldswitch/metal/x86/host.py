@@ -9,6 +9,7 @@ from worldswitch.arch.x86.msrs import Msr
 from worldswitch.arch.x86.registers import Cr0, Cr4, Efer, Rflags
 from worldswitch.arch.x86.segments import SegAttr
 from worldswitch.engine import Typed
+from worldswitch.metal.host import HostBase
 from worldswitch.metal.interface import EntryResult, GeneralProtection
 from worldswitch.metal.x86.leave import Exit
 from worldswitch.metal.x86.pending import PENDING_MACHINE_CHECK, PENDING_NMI, PENDING_SMI
@@ -17,7 +18,6 @@ from worldswitch.metal.x86.state import CS, DS, ES, FS, GS, SS, Cpu
 from worldswitch.metal.x86.svm.calls import FAULT
 from worldswitch.metal.x86.svm.compiled import CompiledHandler
 
-TIME_SLICE = 1_000_000
 VMEXIT, EXIT = int(Exit.VMEXIT), EntryResult.EXIT
 CODE = int(SegAttr.P | SegAttr.S | SegAttr.TYPE_CODE | SegAttr.TYPE_W | SegAttr.TYPE_A
            | SegAttr.L | SegAttr.G)  # fmt: skip
@@ -35,34 +35,25 @@ class HostShutdown(Exception):  # noqa: N818 - it is named after the processor's
     """The physical processor has shut down, or was reset: nothing executes on it any more."""
 
 
-def _array(processor: Processor, name: str, kind: Any, count: int) -> Any:
-    """A ctypes array over a member of the processor's state: the quickest view there is."""
-    return (kind * count).from_address(processor.state.address + Cpu.fields[name].offset)
-
-
-class Host:
+class Host(HostBase):
     """One physical processor, in the state that a hypervisor's code would run in: 64-bit mode."""
 
     def __init__(self, processor: Processor) -> None:
+        super().__init__(processor, Cpu)
         self.processor = processor
         self.storage = processor.storage
         self.apic_id = processor.apic_id
         self.features: frozenset[str] = processor.complex.model.features
-        self.gr = _array(processor, "gr", ctypes.c_uint64, 16)
-        self.dr = _array(processor, "dr", ctypes.c_uint64, 8)
-        self._args = _array(processor, "exit_args", ctypes.c_uint64, 6)
-        self._request = _array(processor, "vm_request", ctypes.c_uint64, 1)
-        self._budget = _array(processor, "run_budget", ctypes.c_uint64, 1)
-        self._deadline = _array(processor, "deadline", ctypes.c_uint64, 1)
-        self._reason = _array(processor, "exit_reason", ctypes.c_uint32, 1)
-        self._pending = _array(processor, "pending", ctypes.c_uint64, 1)
+        self.gr = self.array("gr", ctypes.c_uint64, 16)
+        self.dr = self.array("dr", ctypes.c_uint64, 8)
+        self._args = self.array("exit_args", ctypes.c_uint64, 6)
+        self._request = self.array("vm_request", ctypes.c_uint64)
+        self._reason = self.array("exit_reason", ctypes.c_uint32)
+        self._pending = self.array("pending", ctypes.c_uint64)
         self._run = processor.run_native
         self._rdtsc = functools.partial(processor.call, "host_rdtsc")
         self._shared = processor.complex
         self._compiled: CompiledHandler | None = None
-        processors = processor.complex.processors
-        self._others = [other for other in processors if other is not processor]
-        self.time_slice = TIME_SLICE
         self._begin()
 
     def _begin(self) -> None:
@@ -104,24 +95,6 @@ class Host:
     def icount(self) -> int:
         """Instructions that the processor has executed."""
         return self.processor.icount
-
-    @property
-    def time_slice(self) -> int:
-        """Instructions after which a physical interrupt is due, from each entry on."""
-        return self._budget[0]
-
-    @time_slice.setter
-    def time_slice(self, value: int) -> None:
-        self._budget[0] = value
-
-    @property
-    def deadline(self) -> int:
-        """Instruction count of the processor at which one is due."""
-        return self._deadline[0]
-
-    @deadline.setter
-    def deadline(self, value: int) -> None:
-        self._deadline[0] = value
 
     def vmrun(self, vmcb: int) -> EntryResult:
         """Issue VMRUN with the VMCB at physical address `vmcb`.

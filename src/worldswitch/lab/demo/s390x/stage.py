@@ -8,9 +8,10 @@ from worldswitch.lab.demo.s390x.tables import MEGABYTE, PAGE, HostTables
 from worldswitch.lab.demo.switch import Switch
 from worldswitch.lab.programs import source
 from worldswitch.machine.s390x.modelled import DEFAULT_MODEL, modelled_cpu
+from worldswitch.metal.host import TIME_SLICE
 from worldswitch.metal.interface import EntryResult
 from worldswitch.metal.s390x.assembler import assemble
-from worldswitch.metal.s390x.host import TIME_SLICE, Host
+from worldswitch.metal.s390x.host import Host
 from worldswitch.metal.s390x.processor import AFP_RESET_CR0, CR14_RESET, Complex
 from worldswitch.metal.s390x.storage import Storage
 

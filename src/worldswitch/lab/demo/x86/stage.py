@@ -25,8 +25,9 @@ from worldswitch.lab.demo.x86.tables import PAGE, NestedTables, identity_tables
 from worldswitch.lab.programs import source
 from worldswitch.lab.x86_assembler import assemble
 from worldswitch.machine.x86.machine import DEFAULT_MODEL
+from worldswitch.metal.host import TIME_SLICE
 from worldswitch.metal.interface import EntryResult
-from worldswitch.metal.x86.host import TIME_SLICE, Host
+from worldswitch.metal.x86.host import Host
 from worldswitch.metal.x86.processor import Complex
 from worldswitch.metal.x86.storage import Storage
 
