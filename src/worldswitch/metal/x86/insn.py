@@ -414,7 +414,8 @@ def _value_handler(
         _reader(o, mod, w, width, rules)
         for o, w in list(zip(operands, widths, strict=False))[len(operands) - reads :]
     ]
-    if rules.unit == "mmx" and not any(o.letter in "NQ" for o in operands[-reads:]):
+    mmx = rules.unit == "mmx" or any(o.letter == "P" for o in operands)
+    if mmx and not any(o.letter in "NQ" for o in operands[-reads:]):
         readers[0] = pending_first(readers[0])
     write = _writer(operands[0], mod, first, rules) if written else None
     in_memory = written and operands[0].letter in ("E", "M", "O", "W", "Q") and (

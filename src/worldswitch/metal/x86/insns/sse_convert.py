@@ -13,7 +13,7 @@ from worldswitch.metal.x86.insns.packed import given
 from worldswitch.metal.x86.sse_exceptions import settled
 from worldswitch.metal.x86.state import Cpu
 from worldswitch.metal.x86.vector_memory import high_of, wide
-from worldswitch.metal.x86.vector_operands import mmx_pending, mmx_used
+from worldswitch.metal.x86.vector_operands import mmx_used
 
 
 def _low(function: Typed[Any, Any], source: Any, target: Any) -> Any:
@@ -225,7 +225,6 @@ def _to_mmx(name: str, encoding: str, function: Typed[Any, Any], source: Any) ->
 
     @typed(leaves=True, inline=True, name=f"mmx_{function.name}")
     def to_mmx(cpu: Cpu, b: source) -> u64:
-        mmx_pending(cpu)
         result, flags = function(b, cpu.mxcsr)
         settled(cpu, flags)
         return result

@@ -224,7 +224,6 @@ def movdq2q() -> Any:
 
     @typed(leaves=True, inline=True)
     def movdq2q(cpu: Cpu, a: u64) -> u64:
-        mmx_pending(cpu)
         return a
 
     return movdq2q
