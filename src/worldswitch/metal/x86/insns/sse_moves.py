@@ -222,7 +222,7 @@ def movq2dq() -> Any:
 def movdq2q() -> Any:
     """Copy the low half of an XMM register into an MMX register."""
 
-    @typed(leaves=True, inline=True)
+    @typed(inline=True)
     def movdq2q(cpu: Cpu, a: u64) -> u64:
         return a
 
