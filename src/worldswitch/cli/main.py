@@ -12,10 +12,12 @@ from worldswitch.cli.check import check_app
 from worldswitch.cli.demo import demo
 from worldswitch.cli.diff import diff_app
 from worldswitch.cli.statuses import (
+    FULL,
     STATUS_INTERNAL,
     STATUS_INTERRUPTED,
     STATUSES,
     Group,
+    cannot_write,
     interruptible,
     usage_error,
 )
@@ -205,6 +207,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(STATUS_INTERRUPTED)
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            sys.exit(cannot_write(error))
         typer.echo(
             f"worldswitch: internal error: {type(error).__name__}: {error}\n"
             "This is a fault of Worldswitch. Please report it with the command line.",

@@ -1,7 +1,10 @@
 """Exit statuses of the commands, and the ways to end with one. docs/reference/commands.md."""
 
 import contextlib
+import errno
 import functools
+import os
+import sys
 from collections.abc import Callable, Generator
 from typing import Any, ParamSpec, TypeVar
 
@@ -10,6 +13,7 @@ from typer.core import TyperGroup
 
 STATUS_USAGE = 2
 STATUS_INTERNAL = 70
+STATUS_OUTPUT = 74
 STATUS_INTERRUPTED = 130
 STATUS_PIPE = 141
 
@@ -27,6 +31,8 @@ STATUSES = """Exit statuses:
 
 * 70: a fault of Worldswitch itself
 
+* 74: what is to be printed cannot be written, as on a full disk
+
 * 124: --timeout was over
 
 * 130: Ctrl-C
@@ -34,6 +40,8 @@ STATUSES = """Exit statuses:
 * 141: the reader of standard output is gone
 """
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of writing that are nobody's fault here."""
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -63,6 +71,15 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         with ended_by_reader():
             return super().invoke(ctx)
+
+
+def cannot_write(error: OSError) -> int:
+    """Say that standard output is full; the status to end with."""
+    # What is still in its buffer is to go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    why = f"output cannot be written: {error.strerror}. Make room for it, or send it elsewhere."
+    typer.echo(f"worldswitch: {why}", err=True)
+    return STATUS_OUTPUT
 
 
 def interruptible(command: Callable[P, R]) -> Callable[P, R]:

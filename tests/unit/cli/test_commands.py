@@ -20,6 +20,7 @@ from worldswitch.cli.main import app
 from worldswitch.cli.statuses import (
     STATUS_INTERNAL,
     STATUS_INTERRUPTED,
+    STATUS_OUTPUT,
     STATUS_PIPE,
     STATUS_USAGE,
 )
@@ -37,6 +38,7 @@ address: .quad 0
 """
 CRASH = "larl %r1, psw\n lpswe 0(%r1)\n .align 8\npsw: .quad 0x0002000180000000, 0xBAD"
 ENDLESS = "again: j again"
+FULL = Path("/dev/full")
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -137,6 +139,16 @@ def test_help_that_nobody_reads_ends_with_141(words: list[str]) -> None:
     result = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
     os.close(writing)
     assert (result.returncode, result.stderr) == (STATUS_PIPE, b"")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["cpus"]])
+def test_output_that_cannot_be_written_ends_with_74(words: list[str]) -> None:
+    command = [sys.executable, "-m", "worldswitch", *words]
+    with FULL.open("wb") as output:
+        result = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, check=False)
+    assert result.returncode == STATUS_OUTPUT
+    assert b"No space left on device" in result.stderr
+    assert b"fault of Worldswitch" not in result.stderr
 
 
 def test_run_interrupted_ends_with_130_and_the_terminal_as_it_was(tmp_path: Path) -> None:
