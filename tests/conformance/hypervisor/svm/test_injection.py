@@ -1,8 +1,8 @@
 """Events that guest programs are given: shadows, NMIs, double faults, virtual interrupts."""
 
-from tests.conformance.hypervisor.svm.test_programs import APIC, APIC_ON, EOI, Pic
 from tests.conformance.hypervisor.svm_paths import covers
 from tests.guests.svm_guest import DATA, SvmGuest
+from tests.guests.svm_interrupts import APIC, APIC_ON, EOI, Pic
 from worldswitch.arch.x86.svm_controls import Clean, EventType, event
 from worldswitch.arch.x86.svm_exits import SvmExit
 from worldswitch.hypervisor.requests import TripleFault
