@@ -1,4 +1,4 @@
-"""Superinstructions beside Python's engine, which executes their parts one by one."""
+"""Superinstructions beside a processor that steps, which executes their parts one by one."""
 
 from random import Random
 
@@ -12,7 +12,7 @@ from worldswitch.metal.x86.state import JUMP_CACHE_SIZE, Record
 from worldswitch.metal.x86.superinsns import SEQUENCES, Superinsn, superinsns
 from worldswitch.metal.x86.table import flow_of
 
-STATES = 6
+STATES = 30
 UNMAPPED = 1 << 31
 RSP, RSI, RDI = 4, 6, 7
 DISTANCE = 0x40
@@ -66,8 +66,10 @@ def handler(bench: Bench) -> int:
 
 @pytest.fixture(scope="module")
 def benches() -> tuple[Bench, Bench]:
-    """Native code, and Python."""
-    return Bench(cpl=3), Bench(cpl=3, engine="python")
+    """One that executes blocks, and one that steps."""
+    stepped = Bench(cpl=3)
+    stepped.raw.stepping = 1
+    return Bench(cpl=3), stepped
 
 
 @pytest.mark.parametrize("number", range(len(SEQUENCES)))
