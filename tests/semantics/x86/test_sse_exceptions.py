@@ -13,6 +13,7 @@ UD, NM, GP, PF, MF, XF = 6, 7, 13, 14, 16, 19
 ADDPS, ADDPD, PADDB, MMX_PADDB = "0f58ca", "660f58ca", "660ffcca", "0ffcca"
 ONE, ZERO, DENORMAL, INFINITY = 0x3FF << 52, 0, 1, 0x7FF << 52
 SIGNALLING = INFINITY + 1
+UNMAPPED = 1 << 46
 
 
 @contextmanager
@@ -70,6 +71,21 @@ def test_mmx_instruction_pending_x87_exception_mf():
     assert machine.vector == MF
     assert machine.processor.raw.st[1] == 7
     assert machine.processor.raw.x87_tags == 0
+
+
+@pytest.mark.parametrize(("status", "vector"), [(0x8081, MF), (0, None)])
+@pytest.mark.parametrize(("address", "fault"), [(UNMAPPED, PF), (MEMORY + 4, GP)])
+@pytest.mark.parametrize("text", ["660f2c08", "660f2d08", "0f2c08", "0f2d08"])
+def test_conversion_to_mmx_pending_x87_exception_comes_before_memory(
+    text, address, fault, status, vector
+):
+    machine = bench("native")
+    state = Vectors(general={0: address}, status=status, control=0x37E)
+    done = machine.run(bytes.fromhex(text), state)
+    if vector is None and fault == GP and not text.startswith("66"):
+        assert done is not None  # 8 bytes need no alignment
+    else:
+        assert done is None and machine.vector == (vector or fault)
 
 
 @pytest.mark.parametrize(
